@@ -1,0 +1,7 @@
+"""`python -m heatbath` is `heatbath`."""
+
+import sys
+
+from heatbath.core.cli import main
+
+sys.exit(main())

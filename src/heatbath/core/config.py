@@ -1,0 +1,288 @@
+"""Reading options: frozen dataclasses with picks in them, filled by tyro from a command line or a table.
+
+Every way in (command line, TOML file, keyword arguments, a run's `config.json`) becomes arguments, so there is one
+check of all. A pick is first replaced by a dataclass of the names that fit its slot and the options of the component that
+was named; tyro then sees ordinary dataclasses. Values are data: nothing here imports what a user wrote.
+"""
+
+from __future__ import annotations
+
+import difflib
+import io
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import redirect_stderr
+from dataclasses import Field, dataclass, field, fields, is_dataclass, make_dataclass
+from itertools import pairwise
+from typing import Annotated, Any, Literal
+
+import tyro
+
+from heatbath.core.choices import NONE, SLOTS, Pick, Slots
+from heatbath.core.errors import ConfigError
+from heatbath.core.host import Host
+from heatbath.core.plan import RESERVED, Place, Plan
+
+FLAT = tyro.conf.arg(name="")
+CONSTANT = "constant"
+"""The schedule that a plain number stands for."""
+
+
+def read(host: Host, options: type, argv: Sequence[str], prog: str = "heatbath") -> Any:
+    """Parse `argv` into `options`, each pick with the options of the component that it names.
+
+    Raises:
+        ConfigError: in one line, for an unknown option or name, a wrong type, a value out of range.
+    """
+    reader = _Reader(host, argv)
+    typed = reader.typed(options, "", {})
+    return _plain(reader.parse(type(typed), typed, prog))
+
+
+def read_run(host: Host, experiment: str, argv: Sequence[str], prog: str | None = None) -> tuple[Any, Plan, Place]:
+    """Parse `argv` into an experiment's options, the plan and the place of a run. Raises as `read` does."""
+    options = host.options_type("experiments", experiment)
+    assert options is not None  # the host refuses experiments without options
+    if shared := RESERVED & {entry.name for entry in fields(options)}:
+        raise ConfigError(f"{experiment}: the option {sorted(shared)[0]!r} belongs to every run; rename it")
+    reader = _Reader(host, argv)
+    plan = reader.typed(Plan, "", vars(getattr(options, "plan", Plan())))
+    typed, place = reader.typed(options, "", {}), reader.typed(Place, "", {})
+    both = make_dataclass(
+        "Run",
+        [(n, Annotated[type(v), FLAT]) for n, v in (("config", typed), ("plan", plan), ("place", place))],
+        namespace={"__doc__": host.record("experiments", experiment).component.summary},
+        frozen=True,
+    )
+    parsed = reader.parse(both, both(typed, plan, place), prog or f"heatbath run {experiment}")
+    return _plain(parsed.config), _plain(parsed.plan), _plain(parsed.place)
+
+
+def resolve(host: Host, choice: Pick) -> Pick:
+    """A pick whose overrides have become the options of its component. Raises as `read` does."""
+    holder = make_dataclass("Holder", [("it", Pick, field(default=choice))], frozen=True)
+    picked = read(host, holder, []).it
+    assert isinstance(picked, Pick)
+    return picked
+
+
+def to_table(value: Any) -> Any:
+    """Plain JSON-able data; a pick is its options, with its name as `use` and a loss's schedule as `weight`.
+
+    >>> to_table(Pick("schedules", "constant"))
+    {'use': 'constant'}
+    """
+    if isinstance(value, Pick):
+        weight = {"weight": to_table(value.weight)} if value.weight else {}
+        options = to_table(value.options) if is_dataclass(value.options) else dict(value.options or {})
+        return {"use": value.name, **options, **weight}
+    if isinstance(value, Slots):
+        return {name: to_table(item) for name, item in value.picks.items()}
+    if is_dataclass(value):
+        return {entry.name: to_table(getattr(value, entry.name)) for entry in fields(value)}
+    if isinstance(value, list | tuple):
+        return [to_table(item) for item in value]
+    return value if isinstance(value, bool | int | float | str | None) else str(value)
+
+
+def to_argv(table: Mapping[str, Any], prefix: str = "") -> list[str]:
+    """The arguments that say what a table says; `use` names the component that its table is about.
+
+    >>> to_argv({"alpha": {"use": "acme/cosine", "start": 0.3}, "hidden": 50})
+    ['--alpha', 'acme/cosine', '--alpha.start', '0.3', '--hidden', '50']
+    """
+    argv: list[str] = []
+    for key, value in table.items():
+        if key == "use":
+            argv += [f"--{prefix[:-1]}", str(value)]
+        elif isinstance(value, Mapping):
+            argv += to_argv(value, f"{prefix}{key}.")
+        else:
+            items = value if isinstance(value, list | tuple) else [value]
+            argv += [f"--{prefix}{key}", *map(str, items)]
+    return argv
+
+
+def merge(before: Sequence[str], after: Sequence[str]) -> list[str]:
+    """Two lots of arguments, of which the later win; the options of a component that is replaced go with it."""
+    old, new = _words(before), _words(after)
+    gone = [f"{path}." for path, word in new.items() if not word.startswith("--") and old.get(path, word) != word]
+    kept: list[str] = []
+    keep = True
+    for word in before:
+        if word.startswith("--"):
+            path = _path(word)
+            keep = not any(path.startswith(prefix) and not path.startswith(f"{prefix}weight") for prefix in gone)
+        kept += [word] if keep else []
+    return [*kept, *after]
+
+
+def _is_number(word: str) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True
+
+
+def _path(word: str) -> str:
+    return word[2:].partition("=")[0].replace("_", "-")
+
+
+def _words(argv: Sequence[str]) -> dict[str, str]:
+    """The word after each option, the last time that it was given; read before the options' types are known."""
+    words: dict[str, str] = {}
+    for here, after in pairwise([*argv, ""]):
+        if here.startswith("--"):
+            _, equals, value = here.partition("=")
+            words[_path(here)] = value if equals else after
+    return words
+
+
+@dataclass(frozen=True)
+class _Origin:
+    """What a made dataclass stands for, so that `_plain` can undo it."""
+
+    kind: Literal["options", "pick", "slots"]
+    source: Any
+
+
+class _Reader:
+    """Replaces picks by typed groups, following the names in `argv`, and hands the result to tyro."""
+
+    def __init__(self, host: Host, argv: Sequence[str]) -> None:
+        self.host = host
+        self.argv = list(argv)
+        self.words = _words(argv)
+        self.known: set[str] = set()
+        self.numbers: set[str] = set()
+
+    def typed(self, cls: type, prefix: str, overrides: Mapping[str, Any]) -> Any:
+        """An instance of a dataclass like `cls`, picks replaced, that serves tyro as type and as default."""
+        if unknown := set(overrides) - {entry.name for entry in fields(cls)}:
+            raise ConfigError(f"{cls.__name__} has no option {sorted(unknown)[0]!r}")
+        plain = cls(**overrides)
+        replaced: dict[str, Any] = {}
+        for entry in fields(cls):
+            value, path = getattr(plain, entry.name), f"{prefix}{entry.name.replace('_', '-')}"
+            if isinstance(value, Pick):
+                replaced[entry.name] = self.pick(value, path)
+            elif isinstance(value, Slots):
+                replaced[entry.name] = self.slots(value, path)
+            elif is_dataclass(value) and not isinstance(value, type):
+                replaced[entry.name] = self.typed(type(value), f"{path}.", vars(value))
+            else:
+                self.known.add(path)
+        kept = {entry.name: getattr(plain, entry.name) for entry in fields(cls) if entry.name not in replaced}
+        made = _make(cls.__name__, replaced, _Origin("options", cls), cls)
+        return made(**kept)
+
+    def slots(self, value: Slots, path: str) -> Any:
+        new = re.compile(re.escape(path) + r"\.([a-z][a-z0-9-]*)")
+        added = {m[1]: SLOTS[value.kind](word) for key, word in self.words.items() if (m := new.fullmatch(key))}
+        picks = {**{name.replace("-", "_"): item for name, item in added.items()}, **value.picks}
+        groups = {n: self.pick(p, f"{path}.{n.replace('_', '-')}", NONE) for n, p in picks.items()}
+        return _make("Slots", groups, _Origin("slots", value))()
+
+    def pick(self, value: Pick, path: str, *also: str) -> Any:
+        """A dataclass of a name and the options of the component that carries it."""
+        self.known.add(path)
+        name, overrides = self._named(value, path)
+        allowed = (*self.host.names(value.kind, value.problem), *also)
+        if name not in allowed:
+            self.host.record(value.kind, name)
+            raise ConfigError(f"--{path}: {name!r} does not serve {value.problem!r}; these do: {', '.join(allowed)}")
+        about = tyro.conf.arg(name=path, prefix_name=False, help=f"`heatbath list {value.kind}` says what each is")
+        members: list[tuple[str, Any, Any]] = [("name", Annotated[Literal[allowed], about], field(default=name))]
+        options = self.host.options_type(value.kind, name) if name != NONE else None
+        if options:
+            typed = self.typed(options, f"{path}.", overrides)
+            members.append(("options", Annotated[type(typed), FLAT], field(default=typed)))
+        if value.weight and name != NONE:
+            weight = self.pick(value.weight, f"{path}.weight")
+            members.append(("weight", type(weight), field(default=weight)))
+        made = make_dataclass("Pick", members, frozen=True, namespace={"origin": _Origin("pick", value), "__doc__": ""})
+        return made()
+
+    def _named(self, value: Pick, path: str) -> tuple[str, Mapping[str, Any]]:
+        """The name that is wanted for a slot, and what the experiment sets of its options."""
+        word = self.words.get(path, value.name)
+        if value.kind == "schedules" and _is_number(word):
+            self.numbers.add(path)
+            return CONSTANT, {"level": float(word)}
+        options = vars(value.options) if is_dataclass(value.options) else dict(value.options or {})
+        return word, options if word == value.name else {}
+
+    def parse(self, cls: type, default: Any, prog: str) -> Any:
+        """Let tyro fill `cls`, and make one line of what it complains about."""
+        self._refuse_unknown(prog)
+        complaint = io.StringIO()
+        try:
+            with redirect_stderr(complaint):
+                return tyro.cli(cls, default=default, args=self._numbers_named(), prog=prog, config=CONFIG)
+        except SystemExit as stop:
+            if not stop.code:
+                raise
+            raise ConfigError(_one_line(complaint.getvalue())) from None
+        except (TypeError, ArithmeticError, LookupError) as error:  # from somebody's `__post_init__`
+            raise ConfigError(f"{type(error).__name__}: {error}") from error
+
+    def _refuse_unknown(self, prog: str) -> None:
+        for path in self.words:
+            if path not in self.known and path != "help":
+                near = difflib.get_close_matches(path, sorted(self.known), 1)
+                hint = f"did you mean --{near[0]}?" if near else f"`{prog} --help` lists them"
+                raise ConfigError(f"unknown option --{path}; {hint}")
+
+    def _numbers_named(self) -> list[str]:
+        """The arguments, with `--alpha 0.2` written out as `--alpha constant --alpha.level 0.2`."""
+        argv: list[str] = []
+        for word in self.argv:
+            if (last := argv[-1] if argv else "").startswith("--") and _path(last) in self.numbers and "=" not in last:
+                argv += [CONSTANT, f"{last}.level", word]
+            elif "=" in word and word.startswith("--") and _path(word) in self.numbers:
+                option, _, value = word.partition("=")
+                argv += [option, CONSTANT, f"{option}.level", value]
+            else:
+                argv.append(word)
+        return argv
+
+
+CONFIG = (tyro.conf.FlagConversionOff,)
+
+
+def _make(name: str, members: Mapping[str, Any], origin: _Origin, *bases: type) -> type:
+    entries: Iterable[tuple[str, Any, Field[Any]]] = [(n, type(v), field(default=v)) for n, v in members.items()]
+    doc = bases[0].__doc__ if bases else ""
+    return make_dataclass(name, entries, bases=bases, frozen=True, namespace={"origin": origin, "__doc__": doc})
+
+
+def _plain(value: Any) -> Any:
+    """Undo the reader: the dataclasses that were asked for, with resolved picks."""
+    origin = getattr(type(value), "origin", None)
+    if not isinstance(origin, _Origin):
+        return value
+    if origin.kind == "pick":
+        options, weight = (_plain(getattr(value, part, None)) for part in ("options", "weight"))
+        return Pick(origin.source.kind, value.name, options, origin.source.problem, weight)
+    parts = {entry.name: _plain(getattr(value, entry.name)) for entry in fields(value)}
+    if origin.kind == "slots":
+        return Slots(origin.source.kind, dict(sorted(parts.items())))
+    return origin.source(**parts)
+
+
+def _one_line(box: str) -> str:
+    """The first paragraph of tyro's boxed message; for a value of the wrong type, with the type that was expected."""
+    lines = [
+        re.sub(r"\x1b\[[0-9;]*m", "", line).strip("│ ") for line in box.splitlines() if line.startswith(("│", "\x1b"))
+    ]
+    stop = next((i for i, line in enumerate(lines) if set(line) == {"─"}), len(lines))
+    message = " ".join(" ".join(lines[:stop]).split())
+    if found := re.fullmatch(r"Error parsing (--\S+): .*?('[^']*')$", message):
+        usage = next((line for line in lines[stop:] if line.startswith(f"{found[1]} ")), "")
+        if expected := usage.removeprefix(found[1]).strip():
+            return f"{found[1]}: expected {expected}, got {found[2]}"
+    if found := re.match(r"Error parsing ([\w.-]+): ", message):
+        path = re.sub(r"^(config|plan|place)\b\.?|\.?options$", "", found[1])
+        message = (f"--{path}: " if path else "") + message[found.end() :]
+    return message.rstrip(".") or "the arguments could not be read"

@@ -1,0 +1,278 @@
+"""The contracts: a few frozen carriers, and the protocols that pass them. Imports nothing heavy.
+
+A component declares in `needs` which values it reads, and a task says which it provides. The vocabulary is closed:
+
+========================  ==============================================================================================
+`inputs`                  what the model was given, axes `(batch, time, ...)`
+`prediction`              a tensor shaped like `target`
+`target`                  the data, axes `(batch, time, ...)`
+`belief`                  the law that `prediction` is the mean of (a `Gaussian`)
+`index`                   which samples of the data set these are, shape `(batch,)`, int64
+`weight`                  of each sample in a mean, shape `(batch,)`
+`mask`                    which entries of `target` count, bool, broadcastable to it
+`model`                   the module that predicts
+`constraint`              the experiment's constraint for these samples (a `BoundConstraint`)
+`solution:<name>`         what the solver recorded under that name
+`feedback:<name>`         what a schedule listens to
+`fact:<name>`             a constant of the problem, named on the problem's page in the docs
+========================  ==============================================================================================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from torch import Generator, Tensor
+
+VALUES = frozenset({"inputs", "prediction", "target", "belief", "index", "weight", "mask", "model", "constraint"})
+PREFIXES = ("solution:", "feedback:", "fact:")
+
+Phase = Literal["train", "evaluate"]
+Outcome = Literal["finished", "collapsed", "diverged", "failed"]
+NOTHING: frozenset[str] = frozenset()
+
+
+def in_vocabulary(name: str) -> bool:
+    """Whether a name may stand in `needs`.
+
+    >>> in_vocabulary("solution:error"), in_vocabulary("preds")
+    (True, False)
+    """
+    return name in VALUES or any(name.startswith(prefix) and name != prefix for prefix in PREFIXES)
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """Where a run stands: `step` steps done of `total`. What a step is, the experiment says.
+
+    >>> Clock(5, 20).progress
+    0.25
+    """
+
+    step: int
+    total: int
+
+    @property
+    def progress(self) -> float:
+        """Fraction done, in [0, 1]."""
+        return self.step / max(self.total, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class StepContext:
+    """Named values of one step. A component sees only those that it declared in `needs`, and its own generator."""
+
+    clock: Clock
+    values: Mapping[str, Any]
+    phase: Phase = "train"
+    generator: Generator | None = None
+
+    def __getitem__(self, name: str) -> Any:
+        try:
+            return self.values[name]
+        except KeyError:
+            raise KeyError(f"{name!r} is not among {sorted(self.values)}; declare it in `needs`") from None
+
+    def only(self, names: frozenset[str], generator: Generator | None = None) -> StepContext:
+        """This context, narrowed to `names`."""
+        return replace(self, values={name: self[name] for name in sorted(names)}, generator=generator)
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """A loss: per sample, shape `(batch,)`, or 0-d from a loss with `reduced = True`.
+
+    `diagnostics` are detached 0-d tensors, logged beside it.
+    """
+
+    value: Tensor
+    diagnostics: Mapping[str, Tensor] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Solution:
+    """What any solver returns.
+
+    Args:
+        value: the problem's answer, states after any replacement by `on_step`.
+        ok: whether the solver reached the end; if not, `value` is what there is and `stats` says why.
+        stats: counts and other numbers on the host, such as `evaluations`.
+        trace: what was asked for in `record`; `proposal` are the states before replacement.
+    """
+
+    value: Any
+    ok: bool = True
+    stats: Mapping[str, float | str] = field(default_factory=dict)
+    trace: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class InitialValue:
+    """Problem `ode`: y' = derivative(t, y), y(times[0]) = initial_state.
+
+    The answer has shape `(len(times), *initial_state.shape)`. Times are numbers, sorted.
+    """
+
+    derivative: Callable[[float, Tensor], Tensor]
+    initial_state: Tensor
+    times: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Recurrence:
+    """Problem `recurrence`: z_{t+1} = transition(z_t), `length` times from initial_state, shape `(batch, dim)`.
+
+    The answer holds z_1 .. z_length, shape `(length, batch, dim)`.
+    """
+
+    transition: Callable[[Tensor], Tensor]
+    initial_state: Tensor
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class Gaussian:
+    """A normal law with covariance diag(variance) - factor factor^T.
+
+    Args:
+        mean: shape `(batch, n)`.
+        variance: shape `(batch, n)`.
+        factor: shape `(batch, n, k)`, or None for a diagonal law.
+    """
+
+    mean: Tensor
+    variance: Tensor
+    factor: Tensor | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """What an agent lived through; every field has a leading batch axis. `state` is the agent's own."""
+
+    observation: Any
+    action: Any
+    reward: Any = None
+    next_observation: Any = None
+    terminated: Any = None
+    state: Any = None
+
+
+StepHook = Callable[[float, Any, Mapping[str, Any]], Any]
+"""`(t, y, info)` -> the state to go on from, or None to keep `y`. Called after each accepted step."""
+
+
+@runtime_checkable
+class Loss(Protocol):
+    """Calls see only what `needs` names. A regulariser is a loss that needs no `target`."""
+
+    needs: frozenset[str]
+    reduced: bool
+
+    def __call__(self, context: StepContext) -> Term: ...
+
+
+@runtime_checkable
+class Solver(Protocol):
+    """`records` names what the trace can hold; only what is asked for in `record` is kept."""
+
+    records: frozenset[str]
+
+    def solve(
+        self,
+        problem: Any,
+        *,
+        record: frozenset[str] = NOTHING,
+        on_step: StepHook | None = None,
+        generator: Generator | None = None,
+    ) -> Solution: ...
+
+
+@runtime_checkable
+class Schedule(Protocol):
+    """A number over a run, or a law of numbers; `needs` names the feedback that `observe` expects."""
+
+    needs: frozenset[str]
+
+    def value(self, clock: Clock) -> float: ...
+
+    def sample(self, clock: Clock, count: int, generator: Generator) -> Tensor:
+        """`count` draws of a schedule that is a law, shape `(count,)`; else `value`, repeated."""
+
+    def observe(self, feedback: Mapping[str, Any]) -> None: ...
+
+
+class BoundConstraint(Protocol):
+    """A constraint for the samples at hand."""
+
+    def residual(self, y: Tensor) -> Tensor: ...
+
+    def condition(self, belief: Gaussian) -> Gaussian: ...
+
+
+@runtime_checkable
+class Constraint(Protocol):
+    """A task provides `at(values)` to losses and metrics as `constraint`."""
+
+    needs: frozenset[str]
+
+    def at(self, values: Mapping[str, Any]) -> BoundConstraint: ...
+
+
+@runtime_checkable
+class Agent(Protocol):
+    """One player. It owns what it learns from; its state during play goes through its caller's hands."""
+
+    def reset(self, mode: Phase, batch: int) -> Any:
+        """The state at the start of `batch` new episodes."""
+
+    def act(self, observation: Any, state: Any, generator: Generator) -> tuple[Any, Any]:
+        """Actions, with a leading batch axis, and the state after them."""
+
+    def observe(self, transition: Transition) -> Any:
+        """Take note of a transition; the new state."""
+
+    def update(self, generator: Generator) -> Mapping[str, float]:
+        """Learn from what was noted; metrics."""
+
+
+@runtime_checkable
+class Metric(Protocol):
+    """torchmetrics' protocol, on contexts. `compute` gives a number, or several by name."""
+
+    needs: frozenset[str]
+
+    def update(self, context: StepContext) -> None: ...
+
+    def compute(self) -> float | Mapping[str, float]: ...
+
+    def reset(self) -> None: ...
+
+
+@runtime_checkable
+class Task(Protocol):
+    """One experiment, built; the loop knows nothing else about a method.
+
+    A task may also have `chunk`, the number of steps that one call of `step` does (1 where absent; the last call may do
+    fewer), `references()`, columns of values to print beside its own, and `outcome(metrics)`, `finished` or `collapsed`.
+    """
+
+    def step(self, clock: Clock) -> Mapping[str, Tensor | float]:
+        """One chunk of work; metrics, all finite, which the host reads once."""
+
+    def evaluate(self, clock: Clock, generator: Generator) -> Mapping[str, float]:
+        """Measure, with a generator of its own, changing nothing."""
+
+    def barrier(self) -> None:
+        """Called before every checkpoint: drop what cannot be saved (environments reset here)."""
+
+    def figures(self) -> Mapping[str, Callable[[], Figure]]:
+        """Pictures by file name, drawn when called."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Tensors and plain Python. Components that `setup.build` made are saved by the host, not here."""
+
+    def load_state_dict(self, state: dict[str, Any]) -> None: ...

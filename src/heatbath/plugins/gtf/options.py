@@ -1,0 +1,126 @@
+"""Options of generalized teacher forcing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from heatbath.core.choices import Pick, Slots, loss, losses, metric, metrics, pick
+from heatbath.core.plan import Plan
+
+
+@dataclass(frozen=True)
+class ShallowPLRNN:
+    """A piecewise-linear recurrent network with one hidden layer."""
+
+    hidden: int = 100
+    """units of the hidden layer"""
+    clipped: bool = True
+    """bound the nonlinear part by subtracting relu(W2 z)"""
+
+    def __post_init__(self) -> None:
+        if self.hidden < 1:
+            raise ValueError(f"`hidden` must be at least 1, got {self.hidden}")
+
+
+@dataclass(frozen=True)
+class StateSpaceDivergence:
+    """Divergence of two histograms over states."""
+
+    bins: int = 30
+    """per dimension"""
+    margin: float = 0.1
+    """standard deviations by which the bins reach beyond the true range"""
+    pseudocount: float = 1e-5
+    """added to the count of every bin"""
+
+    def __post_init__(self) -> None:
+        if self.bins < 2 or self.margin < 0 or not self.pseudocount > 0:
+            raise ValueError(
+                "expected `bins` of at least 2, `margin` of at least 0 and a positive `pseudocount`, "
+                f"got {self.bins}, {self.margin} and {self.pseudocount}"
+            )
+
+
+@dataclass(frozen=True)
+class SpectrumDistance:
+    """Distance of two power spectra."""
+
+    smoothing: float = 20.0
+    """standard deviation of the Gaussian that smooths a spectrum, in frequency bins"""
+
+    def __post_init__(self) -> None:
+        if not self.smoothing > 0:
+            raise ValueError(f"`smoothing` must be positive, got {self.smoothing}")
+
+
+@dataclass(frozen=True)
+class PredictionError:
+    """Forecasts from every point of the test series."""
+
+    steps: int = 20
+    """how far ahead"""
+
+    def __post_init__(self) -> None:
+        if self.steps < 1:
+            raise ValueError(f"`steps` must be at least 1, got {self.steps}")
+
+
+@dataclass(frozen=True)
+class LargestLyapunovExponent:
+    """QR of Jacobian products along the free run."""
+
+    segments: int = 64
+    """pieces of the free run that are followed side by side"""
+    steps: int = 2000
+    """steps averaged over in each"""
+    transient: int = 200
+    """steps before them, in which the directions align"""
+
+    def __post_init__(self) -> None:
+        if self.segments < 1 or self.steps < 1 or self.transient < 0:
+            raise ValueError("expected `segments` and `steps` of at least 1 and `transient` of at least 0")
+
+
+@dataclass(frozen=True)
+class Reconstruction:
+    """A model of a system's dynamics, from one series of it."""
+
+    plan: ClassVar[Plan] = Plan(steps=20_000, evaluate_every=5_000, checkpoint_every=1_000)
+
+    alpha: Pick = pick("schedules", "constant", level=0.15)
+    """forcing strength in [0, 1]: 0 trains on free runs, 1 on single steps"""
+    system: Pick = pick("envs", "lorenz63", problem="flow")
+    """what is to be learned"""
+    model: Pick = pick("models", "shallow-plrnn", problem="recurrence")
+    """what learns it"""
+    solver: Pick = pick("solvers", "scan", problem="recurrence")
+    """how the model is stepped"""
+    learning_rate: Pick = pick("schedules", "exponential", start=1e-3, end=1e-6)
+    """of RAdam, set once an epoch"""
+    losses: Slots = losses(fit=loss("mse"), l2=loss("gtf.l2", 1e-5))
+    """what is minimised, on the predictions before forcing"""
+    metrics: Slots = metrics(
+        d_stsp=metric("d-stsp"),
+        d_hellinger=metric("d-hellinger"),
+        prediction_error_20=metric("prediction-error", steps=20),
+        lyapunov_max=metric("lyapunov-max"),
+    )
+    """what a free run is judged by"""
+    window: int = 50
+    """steps forced in one sequence (T)"""
+    batch: int = 16
+    """sequences in one optimiser step"""
+    batches_per_epoch: int = 50
+    """optimiser steps between two readings of the metrics"""
+    points: int = 100_000
+    """length of the training series, and of the test series that a free run is held against"""
+    noise: float = 0.05
+    """standard deviation of the observation noise on the training series, in standard deviations of the signal"""
+
+    def __post_init__(self) -> None:
+        for name, low in (("window", 1), ("batch", 1), ("batches_per_epoch", 1), ("points", self.window + 1)):
+            if getattr(self, name) < low:
+                raise ValueError(f"`{name}` must be at least {low}, got {getattr(self, name)}")
+        if self.noise < 0:
+            raise ValueError(f"`noise` must be at least 0, got {self.noise}")
