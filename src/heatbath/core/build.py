@@ -104,8 +104,8 @@ def _is_resolved(choice: Pick) -> bool:
 
 
 def _chosen(choices: Slots) -> list[tuple[str, Pick]]:
-    """In order of name; what is `none` stays in the config, so that reading it again brings no default back."""
-    return [(name, choice) for name, choice in sorted(choices.picks.items()) if choice.name != NONE]
+    """What is `none` stays in the config, so that reading it again brings no default back."""
+    return [(name, choice) for name, choice in choices.picks.items() if choice.name != NONE]
 
 
 @dataclass(frozen=True)

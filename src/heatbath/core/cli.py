@@ -28,7 +28,7 @@ Compose experiments of scientific machine learning and reinforcement learning fr
 
   run EXPERIMENT [--key value ...]        run an experiment: heatbath run gtf.lorenz63 --seed 1
   resume [RUN]                            go on with a run that was cut off, from its newest checkpoint
-  reproduce TABLE --seeds 1:4             make a published table again: medians over seeds, beside what was published
+  reproduce TABLE --seeds 1:4             make a published table again: medians over seeds beside its values
   list [KIND]                             what there is: experiments, losses, solvers, schedules, ...
   describe NAME                           one component: what it is, where it comes from, its options
   plugins                                 which plugins are installed, and why one failed
@@ -41,7 +41,7 @@ error.
 RUN_HELP = """\
 usage: heatbath run EXPERIMENT [--config FILE.toml] [--key value ...]
 
-Run an experiment to its end and print what it found. Everything that is chosen by name can be swapped, with its options:
+Run an experiment to its end and print what it found. All that is chosen by name can be swapped, with its options:
 
   heatbath run gtf.lorenz63 --steps 2000 --alpha 0.2
   heatbath run gtf.lorenz63 --losses.smooth acme/jerk --losses.smooth.power 1 --losses.smooth.weight 0.01

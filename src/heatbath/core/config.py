@@ -1,8 +1,8 @@
 """Reading options: frozen dataclasses with picks in them, filled by tyro from a command line or a table.
 
 Every way in (command line, TOML file, keyword arguments, a run's `config.json`) becomes arguments, so there is one
-check of all. A pick is first replaced by a dataclass of the names that fit its slot and the options of the component that
-was named; tyro then sees ordinary dataclasses. Values are data: nothing here imports what a user wrote.
+check of all. A pick is first replaced by a dataclass of the names that fit its slot and the options of the component
+that was named; tyro then sees ordinary dataclasses. Values are data: nothing here imports what a user wrote.
 """
 
 from __future__ import annotations
@@ -179,8 +179,9 @@ class _Reader:
 
     def slots(self, value: Slots, path: str) -> Any:
         new = re.compile(re.escape(path) + r"\.([a-z][a-z0-9-]*)")
-        added = {m[1]: SLOTS[value.kind](word) for key, word in self.words.items() if (m := new.fullmatch(key))}
-        picks = {**{name.replace("-", "_"): item for name, item in added.items()}, **value.picks}
+        named = {m[1].replace("-", "_"): word for key, word in self.words.items() if (m := new.fullmatch(key))}
+        added = {name: SLOTS[value.kind](named[name]) for name in sorted(set(named) - set(value.picks))}
+        picks = {**value.picks, **added}
         groups = {n: self.pick(p, f"{path}.{n.replace('_', '-')}", NONE) for n, p in picks.items()}
         return _make("Slots", groups, _Origin("slots", value))()
 
@@ -267,7 +268,7 @@ def _plain(value: Any) -> Any:
         return Pick(origin.source.kind, value.name, options, origin.source.problem, weight)
     parts = {entry.name: _plain(getattr(value, entry.name)) for entry in fields(value)}
     if origin.kind == "slots":
-        return Slots(origin.source.kind, dict(sorted(parts.items())))
+        return Slots(origin.source.kind, parts)
     return origin.source(**parts)
 
 

@@ -256,8 +256,9 @@ class Metric(Protocol):
 class Task(Protocol):
     """One experiment, built; the loop knows nothing else about a method.
 
-    A task may also have `chunk`, the number of steps that one call of `step` does (1 where absent; the last call may do
-    fewer), `references()`, columns of values to print beside its own, and `outcome(metrics)`, `finished` or `collapsed`.
+    A task may also have `chunk`, the number of steps that one call of `step` does (1 where absent; the last call may
+    do fewer), `references()`, columns of values to print beside its own, and `outcome(metrics)`, which says `finished`
+    or `collapsed`.
     """
 
     def step(self, clock: Clock) -> Mapping[str, Tensor | float]:

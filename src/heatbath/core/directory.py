@@ -42,7 +42,7 @@ class RunDirectory:
         if name:
             if not NAME.fullmatch(name):
                 raise ConfigError(
-                    f"--name: expected letters, digits, '.', '_' and '-', starting with a letter or a digit, got {name!r}"
+                    f"--name: expected letters, digits, '.', '_' and '-', a letter or a digit first, got {name!r}"
                 )
             if not (folder / name).resolve().is_relative_to(root.resolve()):
                 raise ConfigError(f"--name: {name!r} leads out of {root}")

@@ -1,7 +1,7 @@
 """The hooks of heatbath, and the one thing that a plugin hands over: a description of a component.
 
-A plugin is a module with functions named after hooks and marked `@hookimpl`; its distribution names the module under the
-entry-point group `heatbath.plugins`. Neither this module nor a plugin's entry module imports torch or numpy.
+A plugin is a module with functions named after hooks and marked `@hookimpl`; its distribution names the module under
+the entry-point group `heatbath.plugins`. Neither this module nor a plugin's entry module imports torch or numpy.
 """
 
 from __future__ import annotations
@@ -166,7 +166,7 @@ class Hooks:
 
     @hookspec
     def register_tables(self, register: Register) -> None:
-        """Published tables that `heatbath reproduce` makes again; the target is a `Table`, or a callable that makes one.
+        """Published tables that `heatbath reproduce` makes again; the target is a `Table`, or makes one.
 
         >>> @hookimpl
         ... def register_tables(register):

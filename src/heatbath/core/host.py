@@ -104,7 +104,7 @@ class Host:
             self.add(offer.load(), offer.name, offer.distribution, offer.version)
         except KeyboardInterrupt:
             raise
-        except BaseException as error:  # noqa: BLE001  importing a plugin may even call sys.exit
+        except BaseException as error:
             expected = isinstance(error, HeatbathError | pluggy.PluginValidationError)
             self._fail(offer, str(error) if expected else f"{type(error).__name__}: {error}", error)
 
@@ -284,7 +284,7 @@ class _Stage:
         record, name = Record(component, *self._origin), component.name
         if "/" not in name and record.distribution != discovery.FIRST_PARTY:
             raise PluginError(
-                f"{hook}: {name!r} is a bare name, which only heatbath itself may give; call it '{record.plugin}/{name}'"
+                f"{hook}: {name!r} is bare, which only heatbath's own may be; call it '{record.plugin}/{name}'"
             )
         if kind in SERVING and not component.problem:
             raise PluginError(f"{hook}: {name!r} must say which `problem` it serves")

@@ -8,7 +8,6 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
 
 import torch
 
@@ -31,6 +30,7 @@ def start(run: Run) -> None:
     """
     if run.files.exists:
         raise RunError(f"{run.directory} already holds a run; resume it, or choose another --name")
+    run.directory.mkdir(parents=True, exist_ok=True)
     with _one_thread():
         run.task  # noqa: B018  builds
         write_json(run.files.environment, environment.describe(run.host, run.setup.used, run.setup.device))
@@ -38,7 +38,7 @@ def start(run: Run) -> None:
 
 
 def restore(run: Run, allow_drift: bool = False) -> None:
-    """Put a run that was read from its directory where its newest sound checkpoint says, and cut its metrics back to it.
+    """Put a run that was read from its directory where its newest sound checkpoint says; later metrics are cut off.
 
     Raises:
         Drift: when a component is not what it was, unless that is allowed.
@@ -75,20 +75,24 @@ def _drift(run: Run, before: Mapping[str, Mapping[str, str]]) -> list[str]:
     return [f"{key} was {say(before[key])}, is {say(now[key])}" for key in sorted(before) if before[key] != now[key]]
 
 
-def advance(run: Run) -> str:
+def advance(run: Run, until: int | None = None) -> str:
     """Step to the end of the plan and write the result; how it ended. This is the whole loop.
+
+    Args:
+        run: started or restored.
+        until: stop at this step, as Ctrl-C there would.
 
     Raises:
         NotFinite: when the run diverges; the last checkpoint is intact.
     """
-    observers, outcome, began, error = run.host.observers(), "failed", time.monotonic(), None
+    observers, outcome, began = run.host.observers(), "failed", time.monotonic()
+    error: BaseException | None = None
     with _one_thread(), run.setup.streams.owning_globals():
         try:
             observers.started(run)
-            while run.clock.step < run.clock.total:
+            while run.clock.step < min(until or run.clock.total, run.clock.total):
                 _chunk(run, observers)
-            judge = getattr(run.task, "outcome", None)
-            outcome = judge(run.metrics) if judge else "finished"
+            outcome = _judge(run)
         except KeyboardInterrupt:
             outcome = "interrupted"
             raise
@@ -103,6 +107,13 @@ def advance(run: Run) -> str:
                 _write_result(run, outcome, time.monotonic() - began, error)
             observers.finished(run, outcome)
     return outcome
+
+
+def _judge(run: Run) -> str:
+    if run.clock.step < run.clock.total:
+        return "interrupted"
+    outcome = getattr(run.task, "outcome", None)
+    return str(outcome(run.metrics)) if outcome else "finished"
 
 
 def _chunk(run: Run, observers: Observers) -> None:

@@ -1,4 +1,4 @@
-"""Random streams: one generator per place in the config, and the global generators, which belong to a run while it steps."""
+"""Random streams: a generator for each place in the config, and the global ones, which a run owns while it steps."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Streams:
 
     @contextmanager
     def scoped(self, name: str) -> Iterator[None]:
-        """The global generators at the start of a stream, for code that knows no others (`nn.Linear`'s initialisation)."""
+        """The global generators at the start of a stream, for code that knows no others (such as `nn.Linear`)."""
         before = global_state(self.device)
         seed_globally(self.seed_of(name), self.device)
         try:
@@ -73,7 +73,7 @@ class Streams:
         return {"device": self.device.type, "streams": streams, "global": global_state(self.device)}
 
     def load_state_dict(self, state: Mapping[str, Any], step: int) -> bool:
-        """Put every stream where it stood. On another kind of device streams start anew from `step`, and False returns."""
+        """Put every stream where it stood. On another kind of device they start anew from `step`, and False returns."""
         same = bool(state["device"] == self.device.type)
         for name, value in state["streams"].items():
             if same:
@@ -96,7 +96,8 @@ def seed_globally(seed: int, device: torch.device) -> None:
 
 def global_state(device: torch.device) -> dict[str, Any]:
     """Where the global generators stand, in tensors and plain Python."""
-    _, key, position, has_gauss, gauss = np.random.get_state()  # noqa: NPY002
+    _, key, position, has_gauss, gauss = np.random.get_state(legacy=True)  # noqa: NPY002
+    assert not isinstance(key, str)
     state = {
         "torch": torch.get_rng_state(),
         "numpy": {"key": key.tolist(), "rest": (int(position), int(has_gauss), float(gauss))},

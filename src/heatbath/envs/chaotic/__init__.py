@@ -1,1 +1,1 @@
-"""Chaotic dynamical systems. What serves the problem `flow` keeps the protocol `Flow` of `heatbath.envs.chaotic.flow`."""
+"""Chaotic dynamical systems. What serves the problem `flow` keeps the protocol `Flow` of `envs.chaotic.flow`."""

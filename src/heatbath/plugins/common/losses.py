@@ -8,7 +8,7 @@ from heatbath.core.contracts import StepContext, Term
 
 
 class MeanSquaredError:
-    """Mean over all axes but the first of (prediction - target)^2; entries that `mask` would exclude must not be there."""
+    """Mean of (prediction - target)^2 over all axes but the first."""
 
     needs = frozenset({"prediction", "target"})
     reduced = False

@@ -53,7 +53,7 @@ class Reconstruction:
         self._offsets = torch.arange(options.window + 1, device=setup.device).unsqueeze(1)
 
     def _series(self, setup: Setup) -> tuple[Tensor, Tensor, Callable[[Tensor], Tensor]]:
-        """Noisy training series and clean test series, `(points, dim)`, scaled by the mean and deviation of the first."""
+        """Noisy training and clean test series, `(points, dim)`, scaled by the mean and deviation of the first."""
         points, dtype, device = self.options.points, torch.get_default_dtype(), setup.device
         seeds = (setup.streams.seed_of(f"{setup.path}/{name}") for name in ("train", "test", "noise"))
         train_generator, test_generator, noise_generator = (torch.Generator().manual_seed(seed) for seed in seeds)
@@ -65,7 +65,8 @@ class Reconstruction:
             )
 
         def standardise(series: Tensor) -> Tensor:
-            return ((series - mean) / deviation).to(device=device, dtype=dtype)
+            scaled: Tensor = (series - mean) / deviation
+            return scaled.to(device=device, dtype=dtype)
 
         noise = self.options.noise * torch.randn(train.shape, generator=noise_generator, dtype=train.dtype)
         test = self.system.series(points, test_generator)
@@ -134,7 +135,7 @@ class Reconstruction:
 
     @torch.no_grad()
     def free_run(self) -> Tensor:
-        """A trajectory of the model as long as the test series, after a transient from its first point, `(points, dim)`."""
+        """A trajectory of the model as long as the test series, after a transient, `(points, dim)`."""
         left_out = int(TRANSIENT * len(self.test))
         problem = Recurrence(self.model, self.test[:1], left_out + len(self.test))
         states: Tensor = self.solver.solve(problem).value

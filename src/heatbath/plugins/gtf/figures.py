@@ -46,13 +46,15 @@ def spectrum(true: Tensor, generated: Tensor, time_step: float) -> Figure:
     figure = Figure(figsize=(3 * dim, 3), layout="constrained")
     panels = figure.subplots(1, dim, sharey=True, squeeze=False)[0]
     frequency = torch.fft.rfftfreq(len(true), time_step).numpy()
+    shown = len(frequency) // 10
+    floor = float(power_spectra(true)[:shown].min()) / 10
     for series, colour, name in ((true, TRUE, "true"), (generated, GENERATED, "generated")):
         power = power_spectra(series).numpy()
         for i, axes in enumerate(panels):
-            axes.semilogy(frequency, power[:, i].clip(1e-12), color=colour, linewidth=1, label=name)
-            axes.set(title=f"variable {i + 1}", xlabel="frequency", xlim=(0, 5 / (100 * time_step)))
+            axes.semilogy(frequency[:shown], power[:shown, i], color=colour, linewidth=1, label=name)
+            axes.set(title=f"variable {i + 1}", xlabel="frequency", xlim=(0, frequency[shown]), ylim=(floor, None))
     panels[0].set_ylabel("normalised power")
-    panels[-1].legend(loc="upper right")
+    panels[0].legend(loc="lower left")
     return figure
 
 
@@ -68,8 +70,9 @@ def return_map(true: Tensor, generated: Tensor) -> Figure:
     for series, colour, name in ((true, TRUE, "true"), (generated, GENERATED, "generated")):
         peaks = maxima(series[:, -1])
         axes.scatter(peaks[:-1].numpy(), peaks[1:].numpy(), s=3, color=colour, label=f"{name} ({len(peaks)} maxima)")
-    axes.set(xlabel="maximum n", ylabel="maximum n + 1", xlim=_reach(true[:, -1]), ylim=_reach(true[:, -1]))
-    axes.legend(loc="lower right")
+    reach = _reach(maxima(true[:, -1]))
+    axes.set(xlabel="maximum n", ylabel="maximum n + 1", xlim=reach, ylim=reach)
+    axes.legend(loc="lower center")
     return figure
 
 

@@ -1,7 +1,8 @@
 """Invariant measures of a generated series beside a true one, and the Lyapunov spectrum of a model.
 
-Which variant: histograms reach 0.1 standard deviations beyond the true range and are smoothed by a pseudocount; spectra
-are of z-scored series and smoothed by a Gaussian of 20 frequency bins; the prediction error is that of the n-th step alone.
+Which variant: histograms reach 0.1 standard deviations beyond the true range and are smoothed by a pseudocount;
+spectra are of z-scored series and smoothed by a Gaussian of 20 frequency bins; the prediction error is that of the n-th
+step alone.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ def state_space_divergence(
 ) -> float:
     """Kullback-Leibler divergence of the distributions over state space, D_stsp, in nats.
 
-    sum_i p_i log(p_i / q_i) over bins^N cells, p = (count + e) / (total + e bins^N), points outside left out. Only cells
-    that are occupied are visited; the others have a closed form.
+    sum_i p_i log(p_i / q_i) over bins^N cells, p = (count + e) / (total + e bins^N), points outside left out. Only
+    cells that are occupied are visited; the others have a closed form.
 
     Args:
         true: shape `(time, N)`.

@@ -51,7 +51,7 @@ class ShallowPLRNN(nn.Module):
         return torch.addcmul(functional.linear(hidden, self.W1, self.h1), self.A, z)
 
     def jacobian(self, z: Tensor) -> Tensor:
-        """dF/dz = diag(A) + W1 diag(1[W2 z + h2 > 0] - 1[W2 z > 0]) W2, shape `(..., M, M)`; no second mask unclipped."""
+        """diag(A) + W1 diag(1[W2 z + h2 > 0] - 1[W2 z > 0]) W2, shape `(..., M, M)`; unclipped, no second mask."""
         u = functional.linear(z, self.W2)
         mask = (u + self.h2 > 0).to(z.dtype)
         if self.clipped:

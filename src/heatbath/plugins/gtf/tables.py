@@ -17,5 +17,5 @@ LORENZ63 = Table(
         Row("free", {"alpha": 0.0}, note="alpha 0, trained on free runs"),
         Row("teacher", {"alpha": 1.0}, note="alpha 1, trained on single steps"),
     ),
-    source="output of the CNS-2023 tutorial of the authors' laboratory; the paper's own Lorenz-63 table was not at hand",
+    source="output of the CNS-2023 tutorial of the authors' laboratory; the paper's own Lorenz-63 table is not at hand",
 )

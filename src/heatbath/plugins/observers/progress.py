@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from heatbath.core.hookspecs import hookimpl
@@ -22,7 +22,7 @@ class Progress:
     """One bar a run, on standard error, and only where that is a terminal."""
 
     def __init__(self) -> None:
-        self._bars: WeakKeyDictionary[Run, tqdm[None]] = WeakKeyDictionary()
+        self._bars: WeakKeyDictionary[Run, tqdm[Any]] = WeakKeyDictionary()
 
     @hookimpl
     def run_started(self, run: Run) -> None:

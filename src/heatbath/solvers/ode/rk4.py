@@ -36,8 +36,8 @@ def rk4_step(f: Callable[[float, Y], Y], t: float, y: Y, h: float) -> Y:
 class RK4:
     """Equal steps between output times; no error estimate. Times may run backwards.
 
-    `trace["h"]` lists the steps' lengths, `trace["t"]` the times at their ends; `trace["proposal"]` the states there before
-    `on_step`, which is told `(t, y, {"h": h})`.
+    `trace["h"]` lists the steps' lengths, `trace["t"]` the times at their ends; `trace["proposal"]` the states there
+    before `on_step`, which is told `(t, y, {"h": h})`.
     """
 
     records = frozenset({"h", "t", "proposal"})

@@ -1,0 +1,107 @@
+"""Conformance of solvers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from heatbath.core.contracts import InitialValue, Recurrence, Solution, Solver
+from heatbath.core.host import Host
+from heatbath.core.testing.examples import build
+from heatbath.core.testing.expect import expect, global_generators_untouched, same
+
+RATE = 0.7
+
+
+def _decay(start: Tensor) -> InitialValue:
+    return InitialValue(lambda t, y: -RATE * y, start, (0.0, 0.5, 1.0))
+
+
+def _shrinking(start: Tensor) -> Recurrence:
+    return Recurrence(lambda z: RATE * z, start, 5)
+
+
+PROBLEMS: dict[str, tuple[Callable[[Tensor], Any], list[float]]] = {
+    "ode": (_decay, [math.exp(-RATE * t) for t in (0.0, 0.5, 1.0)]),
+    "recurrence": (_shrinking, [RATE**k for k in range(1, 6)]),
+}
+"""By problem: how it is posed, and the factors by which the initial state appears in the answer."""
+
+
+def check_solver(host: Host, name: str, *, accuracy: float = 0.05, **options: Any) -> None:
+    """Check a registered solver of `ode` or `recurrence` against its contract, on a problem with a known answer.
+
+    Args:
+        host: the plugins.
+        name: as registered.
+        accuracy: relative error that its options allow.
+        options: its own.
+
+    Raises:
+        ConformanceError: saying what is wrong.
+    """
+    served = host.record("solvers", name).component.problem
+    expect(served in PROBLEMS, f"{name}: there is no check for the problem {served!r}, only for {sorted(PROBLEMS)}")
+    pose, factors = PROBLEMS[str(served)]
+    solver = build(host, "solvers", name, **options)
+    expect(isinstance(solver, Solver), f"{name}: a solver has `records` and `solve`")
+    expect(isinstance(solver.records, frozenset), f"{name}: `records` must be a frozenset")
+    start = torch.tensor([[1.0, -2.0], [0.5, 3.0], [2.0, 1.0]], dtype=torch.float64, requires_grad=True)
+    expected = torch.tensor(factors, dtype=torch.float64).view(-1, 1, 1) * start.detach()
+
+    with global_generators_untouched(name, "the solver"):
+        plain = _solve(name, solver, pose(start))
+    _check_answer(name, plain, start, expected, accuracy)
+    expect(not plain.trace, f"{name}: nothing was to be recorded, yet the trace holds {sorted(plain.trace)}")
+    again = _solve(name, solver, pose(start))
+    expect(same(again.value.detach(), plain.value.detach()), f"{name}: two solutions of one problem differ")
+    for record in (solver.records, *({one} for one in solver.records)):
+        traced = _solve(name, solver, pose(start), record=frozenset(record))
+        expect(set(traced.trace) == set(record), f"{name}: asked for {sorted(record)}, recorded {sorted(traced.trace)}")
+        expect(same(traced.value.detach(), plain.value.detach()), f"{name}: recording changes the answer")
+    _check_hook(name, solver, pose, start, plain)
+
+
+def _solve(name: str, solver: Solver, problem: Any, **how: Any) -> Solution:
+    solution = solver.solve(problem, **how)
+    expect(isinstance(solution, Solution), f"{name}: expected a Solution, got {type(solution).__name__}")
+    expect(solution.ok, f"{name}: did not reach the end: {dict(solution.stats)}")
+    for key, value in solution.stats.items():
+        expect(isinstance(value, int | float | str), f"{name}: the statistic {key!r} must be a number on the host")
+    return solution
+
+
+def _check_answer(name: str, solution: Solution, start: Tensor, expected: Tensor, accuracy: float) -> None:
+    value = solution.value
+    expect(value.shape == expected.shape, f"{name}: shape {tuple(value.shape)}, expected {tuple(expected.shape)}")
+    expect(value.dtype == expected.dtype, f"{name}: computes in {value.dtype}, the state is {expected.dtype}")
+    error = float(((value.detach() - expected) / expected).abs().max())
+    expect(error <= accuracy, f"{name}: is off by {error:.2g}, more than {accuracy}")
+    (gradient,) = torch.autograd.grad(value[-1].sum(), start)
+    wrong = float((gradient - (expected[-1] / start.detach())).abs().max())
+    expect(wrong <= accuracy, f"{name}: the gradient is off by {wrong:.2g}, more than {accuracy}")
+
+
+def _check_hook(name: str, solver: Solver, pose: Callable[[Tensor], Any], start: Tensor, plain: Solution) -> None:
+    seen: list[float] = []
+
+    def watch(t: float, y: Tensor, info: Mapping[str, Any]) -> None:
+        seen.append(float(t))
+
+    watched = _solve(name, solver, pose(start), on_step=watch)
+    expect(seen, f"{name}: `on_step` is never called")
+    expect(seen == sorted(seen), f"{name}: `on_step` sees times out of order")
+    expect(
+        same(watched.value.detach(), plain.value.detach()), f"{name}: an `on_step` that returns None changes the answer"
+    )
+    level = torch.full_like(start, 7.0).requires_grad_()
+    replaced = _solve(name, solver, pose(start), on_step=lambda t, y, info: level)
+    expect(
+        same(replaced.value[-1].detach(), level.detach()), f"{name}: `value` must hold the state that `on_step` gave"
+    )
+    (gradient,) = torch.autograd.grad(replaced.value[-1].sum(), level, allow_unused=True)
+    expect(gradient is not None, f"{name}: no gradient flows to a state that `on_step` gave")
