@@ -126,12 +126,14 @@ class InitialValue:
 class Recurrence:
     """Problem `recurrence`: z_{t+1} = transition(z_t), `length` times from initial_state, shape `(batch, dim)`.
 
-    The answer holds z_1 .. z_length, shape `(length, batch, dim)`.
+    The answer holds z_1 .. z_length, shape `(length, batch, dim)`. Where there are external `inputs`, shape
+    `(length, batch, K)`, it is z_{t+1} = transition(z_t, inputs[t]).
     """
 
-    transition: Callable[[Tensor], Tensor]
+    transition: Callable[..., Tensor]
     initial_state: Tensor
     length: int
+    inputs: Tensor | None = None
 
 
 @dataclass(frozen=True, slots=True)

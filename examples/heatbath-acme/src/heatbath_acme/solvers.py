@@ -25,7 +25,8 @@ class Heun:
     def solve(self, problem, *, record=frozenset(), on_step=None, generator=None):
         f, y, h = problem.derivative, problem.initial_state, self.first_step
         values, trace, evaluations = [y], {"error": [], "h": []}, 0
-        for t, end in pairwise(problem.times):
+        for begin, end in pairwise(problem.times):
+            t = begin
             while t < end:
                 size = min(h, end - t)
                 k1 = f(t, y)

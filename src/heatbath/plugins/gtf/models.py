@@ -6,9 +6,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from heatbath.plugins.gtf import options as opt
+from heatbath.solvers.recurrence.shallow import ShallowStep
 
 
 class ShallowPLRNN(nn.Module):
@@ -42,21 +42,17 @@ class ShallowPLRNN(nn.Module):
         # At h2 = 0 the clipped nonlinearity is dead, and W1 and W2 get no gradient.
         self.h2 = nn.Parameter(_uniform(L, bound=L**-0.5) if self.clipped else torch.zeros(L))
 
+    def shallow(self) -> ShallowStep:
+        """The step as data, which compiled kernels recognise."""
+        return ShallowStep(self.A, self.W1, self.W2, self.h1, self.h2, self.clipped)
+
     def forward(self, z: Tensor) -> Tensor:
         """One step; z and the result have shape `(..., M)`."""
-        u = functional.linear(z, self.W2)
-        hidden = torch.relu(u + self.h2)
-        if self.clipped:
-            hidden = hidden - torch.relu(u)
-        return torch.addcmul(functional.linear(hidden, self.W1, self.h1), self.A, z)
+        return self.shallow()(z)
 
     def jacobian(self, z: Tensor) -> Tensor:
-        """diag(A) + W1 diag(1[W2 z + h2 > 0] - 1[W2 z > 0]) W2, shape `(..., M, M)`; unclipped, no second mask."""
-        u = functional.linear(z, self.W2)
-        mask = (u + self.h2 > 0).to(z.dtype)
-        if self.clipped:
-            mask = mask - (u > 0).to(z.dtype)
-        return torch.diag(self.A) + (self.W1 * mask.unsqueeze(-2)) @ self.W2
+        """dF/dz, shape `(..., M, M)`."""
+        return self.shallow().jacobian(z)
 
     def squared_weights(self) -> Tensor:
         """|1 - A|^2 + |W1|^2 + |W2|^2 + |h1|^2 + |h2|^2, 0-d: the linear part is drawn to the identity."""

@@ -35,7 +35,7 @@ class Scan:
         """Go `length` steps. `on_step` is told `(t, z_t, {"index": t - 1})` for t = 1 .. length."""
         z, states, proposals = problem.initial_state, [], []
         for index in range(problem.length):
-            z = problem.transition(z)
+            z = problem.transition(z) if problem.inputs is None else problem.transition(z, problem.inputs[index])
             proposals.append(z)
             if on_step is not None and (replaced := on_step(float(index + 1), z, {"index": index})) is not None:
                 z = replaced
