@@ -87,9 +87,9 @@ class Streams:
 def seed_globally(seed: int, device: torch.device) -> None:
     """Seed the global generators of torch, numpy and Python."""
     torch.default_generator.manual_seed(seed)
-    if device.type == "cuda":
-        with torch.cuda.device(device):
-            torch.cuda.manual_seed(seed)
+    if device.type != "cpu":
+        accelerator_state = torch.Generator(device=device).manual_seed(seed).get_state()
+        torch.get_device_module(device).set_rng_state(accelerator_state, device)
     np.random.seed(seed % 2**32)  # noqa: NPY002  somebody else's code may draw from it
     random.seed(seed)
 
@@ -103,8 +103,8 @@ def global_state(device: torch.device) -> dict[str, Any]:
         "numpy": {"key": key.tolist(), "rest": (int(position), int(has_gauss), float(gauss))},
         "python": random.getstate(),
     }
-    if device.type == "cuda":
-        state["cuda"] = torch.cuda.get_rng_state(device)
+    if device.type != "cpu":
+        state[device.type] = torch.get_device_module(device).get_rng_state(device)
     return state
 
 
@@ -115,5 +115,5 @@ def set_global_state(state: Mapping[str, Any], device: torch.device) -> None:
     np.random.set_state(("MT19937", np.array(numpy_state["key"], dtype=np.uint32), *numpy_state["rest"]))  # noqa: NPY002
     version, internal, gauss = state["python"]
     random.setstate((version, tuple(internal), gauss))
-    if device.type == "cuda" and "cuda" in state:
-        torch.cuda.set_rng_state(state["cuda"], device)
+    if device.type != "cpu" and device.type in state:
+        torch.get_device_module(device).set_rng_state(state[device.type], device)

@@ -41,7 +41,9 @@ def lstm(inputs: Tensor, hidden: Tensor, c: Tensor, b: Tensor | None = None, d: 
     return o * torch.tanh(cell), cell, torch.cat([i, f, g, o], 1)
 
 
-def lstm_backward(grad: Tensor | None, to_cell: Tensor | None, c: Tensor, new: Tensor, workspace: Tensor, has_bias: bool):
+def lstm_backward(
+    grad: Tensor | None, to_cell: Tensor | None, c: Tensor, new: Tensor, workspace: Tensor, has_bias: bool
+):
     i, f, g, o = workspace.chunk(4, 1)
     grad = torch.zeros_like(c) if grad is None else grad
     t = torch.tanh(new)
