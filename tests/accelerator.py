@@ -26,7 +26,7 @@ syncs (`synchronised`, and `places`, the lines of code that caused them)
     `cholesky`, `eigh`, `svd`; those that end in `_ex`, `qr`, `det` and `slogdet` do not), `print`. So do copies
     from the host, unless they are `non_blocking` and from pinned memory, and `torch.tensor(..., device=...)` is one.
 uploads (`uploaded`)
-    Copies from the host, waiting or not. A CPU tensor of no dimensions in arithmetic is none: it travels with the launch.
+    Copies from the host, waiting or not. A CPU tensor of no dimensions in arithmetic is none: it goes with the launch.
 
 Random numbers: `accelerator.generator(seed)`, or `torch.Generator(device="emu")`, which works inside `emulated()`; a
 draw without a generator takes the device's default one, which `torch.manual_seed` and `torch.emu.manual_seed` seed.
@@ -34,9 +34,10 @@ draw without a generator takes the device's default one, which `torch.manual_see
 Where torch asks "is this CUDA?", the emulation answers as CUDA would if it can: optimisers take their `foreach` way,
 GRU and LSTM cells are the fused kernels, numbers that are assigned stay on the host. It cannot for these: `nn.LSTM` and
 `nn.GRU` run cell by cell where CUDA has cuDNN's one call; dropout is three launches instead of one; attention is the
-composed one; `torch.compile`, streams, events and graphs are not there. Each errs towards more launches, none towards
-fewer synchronisations. Not emulated: kernels of size 0, which CUDA does not launch; in-place changes of a tensor's
-shape (`resize_`, `transpose_`), which raise.
+composed one; operations on no elements, which CUDA does not launch, count. Each errs towards more launches, none to
+fewer synchronisations. In-place changes of a tensor's shape (`resize_`, `transpose_`) raise. `torch.compile`, streams,
+events and graphs are not there. A copy to the host with `non_blocking=True` does not wait, as on CUDA; that the program
+waits before it reads the copy is not checked.
 
 It rests on private parts of torch (`_setup_privateuseone_for_python_backend`, kernels by dispatch key) and is made for
 torch 2.13: on another version `emulated()` raises, and the fixture skips with the reason.
@@ -94,7 +95,7 @@ def emulated() -> Iterator[Accelerator]:
     ...     x = torch.ones(2, 3, device=accelerator.device)
     ...     print(x.device, float((2 * x).sum()))
     ...     print(accelerator)  # doctest: +ELLIPSIS
-    emu:0 6.0
+    emu:0 12.0
     3 launches (1 fill_, 1 mul, 1 sum), 1 synchronisation (1 _local_scalar_dense), 0 uploads
       waits: 1 at _local_scalar_dense: ...
     """

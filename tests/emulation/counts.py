@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 
-@dataclass
+@dataclass(repr=False)
 class Counts:
     """Launches, synchronisations and uploads of a section, each a `Counter` by the operation's name."""
 
@@ -34,10 +34,10 @@ class Counts:
     def copied(self) -> Counts:
         return Counts(*(Counter(counter) for counter in (self.launched, self.synchronised, self.uploaded, self.places)))
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         """What a failing assertion should show.
 
-        >>> print(Counts(Counter(mm=2), Counter(nonzero=1)))
+        >>> Counts(Counter(mm=2), Counter(nonzero=1))
         2 launches (2 mm), 1 synchronisation (1 nonzero), 0 uploads
         """
         parts = []

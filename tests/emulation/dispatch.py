@@ -74,6 +74,8 @@ def _dispatch(operation: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> 
         return transfers.to_copy(*args, **kwargs)
     if name == "copy_":
         return transfers.copy(*args, **kwargs)
+    if _changes_shape(operation):
+        raise _Resized(f"{operation}: the emulation cannot change a tensor's shape in place")
     _check_devices(operation, name, args, kwargs, tensors)
     if name in ("_index_put_impl_", "index"):
         args = _indexing(name, *args)
@@ -98,6 +100,11 @@ _resizing: set[Any] = set()
 
 
 @cache
+def _changes_shape(operation: Any) -> bool:
+    return torch.Tag.inplace_view in operation.tags and operation._schema.name != "aten::detach_"
+
+
+@cache
 def _composed(operation: Any) -> Any:
     """The dispatch key of the kernel that makes an operation of others, or None."""
     full, name = operation.name(), operation._schema.name.removeprefix("aten::")
@@ -112,8 +119,10 @@ def _launch(operation: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, 
     """Count, compute on the inner tensors, and give back wrapped ones, the same where an operation is in place."""
     free = operation.is_view or name in FREE or name.startswith(("empty", "new_empty"))
     times = sum(args[-1]) if name == "convolution_backward" else 0 if free else KERNELS.get(name, 1)
+    waits = SYNCHRONISING.get(name, 0)
+    if name == "repeat_interleave" and kwargs.get("output_size") is not None:
+        times, waits = 2, 0  # nothing is checked then
     count("launched", name, times)
-    waits = SYNCHRONISING.get(name, 0) if kwargs.get("output_size") is None else 0
     count("synchronised", name, waits)
     wrappers = {id(leaf.inner): leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, EmulatedTensor)}
     if kwargs.get("device") is not None:

@@ -18,7 +18,7 @@ SYNCHRONISING = {
     "unique_dim_consecutive": 1,
     "bincount": 2,  # the minimum is checked, the maximum sizes the answer
     "multinomial": 1,  # probabilities are checked
-    "repeat_interleave": 1,  # the sum of the repeats sizes the answer
+    "repeat_interleave": 2,  # the sum of the repeats sizes the answer, and they are checked
     "_linalg_eigh": 1,
     "_linalg_svd": 1,
     "linalg_eig": 1,
@@ -42,10 +42,8 @@ LEAVES = _names("""
 """)
 """Composed on the CPU, or of things that only a CPU has; on CUDA they have kernels of their own."""
 
-FREE = _names(
-    "_unsafe_view lift_fresh lift _reshape_alias detach_ is_same_size is_set_to _has_same_storage_numel"
-)
+FREE = _names("_unsafe_view lift_fresh lift _reshape_alias detach_ is_same_size is_set_to _has_same_storage_numel")
 """No kernel, though the schema does not say that it is a view."""
 
-KERNELS = {"_local_scalar_dense": 0, "equal": 2, "eye": 2}
+KERNELS = {"_local_scalar_dense": 0, "bincount": 4, "equal": 2, "eye": 2, "repeat_interleave": 4}
 """Launches of an operation that are not one."""

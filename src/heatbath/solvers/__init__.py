@@ -17,6 +17,14 @@ def register_solvers(register: Register) -> None:
     )
     register(
         Component(
+            "batched-scan",
+            "the scan for accelerators: fewer and larger operations in the reverse pass of a shallow step",
+            "heatbath.solvers.recurrence.batched:BatchedScan",
+            problem="recurrence",
+        )
+    )
+    register(
+        Component(
             "rk4",
             "classical Runge-Kutta of order 4, fixed steps",
             "heatbath.solvers.ode.rk4:RK4",

@@ -1,0 +1,127 @@
+"""Devices: names, streams on a device that heatbath never heard of, and CUDA where there is one."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from tests.accelerator import Accelerator
+
+import heatbath
+from heatbath.core.contracts import Clock
+from heatbath.core.devices import resolve
+from heatbath.core.errors import ConfigError
+from heatbath.core.host import Host
+from heatbath.core.runs import Run
+from heatbath.core.streams import Streams, global_state, seed_globally, set_global_state
+
+SMALL: dict[str, Any] = {
+    "steps": 6, "batches_per_epoch": 2, "points": 600, "window": 8, "checkpoint_every": 2, "evaluate_every": 0,
+    "metrics": {"lyapunov_max": "none"},
+}  # fmt: skip
+
+
+def test_a_name_that_torch_does_not_know_is_refused() -> None:
+    with pytest.raises(ConfigError, match="expected auto, cpu, cuda or cuda:INDEX, got 'gpu'"):
+        resolve("gpu")
+
+
+def test_the_emulated_device_is_resolved_as_any_that_torch_knows(accelerator: Accelerator) -> None:
+    assert resolve("emu:0") == accelerator.device
+
+
+def test_streams_live_on_the_device(accelerator: Accelerator) -> None:
+    one, two = (Streams(3, accelerator.device) for _ in range(2))
+    draws = [torch.rand(4, generator=streams("a"), device=accelerator.device).tolist() for streams in (one, two)]
+    assert one("a").device == accelerator.device
+    assert draws[0] == draws[1]
+
+
+def test_the_global_generator_of_a_device_is_seeded_kept_and_given_back(accelerator: Accelerator) -> None:
+    device = accelerator.device
+    before = global_state(device)
+    seed_globally(4, device)
+    first = torch.randn(3, device=device).tolist()
+    seed_globally(4, device)
+    assert torch.randn(3, device=device).tolist() == first
+    set_global_state(before, device)
+    after = torch.randn(3, device=device).tolist()
+    set_global_state(before, device)
+    assert torch.randn(3, device=device).tolist() == after
+
+
+def test_building_a_module_leaves_the_generator_of_the_device_alone(accelerator: Accelerator) -> None:
+    streams, device = Streams(0, accelerator.device), accelerator.device
+    state = torch.get_device_module(device).get_rng_state()
+    with streams.scoped("x"):
+        torch.nn.Linear(2, 2, device=device)
+    assert torch.equal(torch.get_device_module(device).get_rng_state(), state)
+
+
+# Where there is CUDA
+
+
+def moved(run: Run, device: str, host: Host) -> Run:
+    """The run in its directory, told to go on on another device."""
+    path = run.files.config
+    table = json.loads(path.read_text())
+    table["plan"]["device"] = device
+    path.write_text(json.dumps(table))
+    return heatbath.load_run(run.directory, host)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("solver", ["scan", "batched-scan"])
+def test_a_training_step_on_cuda_is_that_on_the_cpu(host: Host, tmp_path: Path, solver: str) -> None:
+    """From one checkpoint and the same windows: losses to 1e-5, weights to 1e-4 after a step of 1e-3."""
+    start = heatbath.run("gtf.lorenz63", host=host, runs=str(tmp_path), device="cpu", solver=solver, **SMALL)
+    windows = start.task._windows()  # type: ignore[attr-defined]
+    here, there = start.task, moved(start, "cuda", host).task
+    results = []
+    for task in (here, there):
+        device = next(task.model.parameters()).device  # type: ignore[attr-defined]
+        task._windows = lambda device=device: windows.to(device)  # type: ignore[attr-defined]
+        metrics = task._update(Clock(0, 10))  # type: ignore[attr-defined]
+        weights = [parameter.detach().cpu() for parameter in task.model.parameters()]  # type: ignore[attr-defined]
+        results.append(({name: float(value) for name, value in metrics.items()}, weights))
+    (metrics, weights), (metrics_cuda, weights_cuda) = results
+    assert metrics_cuda == pytest.approx(metrics, rel=1e-5)
+    for one, two in zip(weights, weights_cuda, strict=True):
+        torch.testing.assert_close(two, one, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.gpu
+def test_a_run_on_cuda_ends_with_finite_measures(host: Host, tmp_path: Path) -> None:
+    made = heatbath.run("gtf.lorenz63", host=host, runs=str(tmp_path), device="cuda", **SMALL)
+    assert made.metrics
+    assert all(math.isfinite(value) for value in made.metrics.values())
+    assert next(made.task.model.parameters()).device.type == "cuda"  # type: ignore[attr-defined]
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize(("first", "second"), [("cuda", "cpu"), ("cpu", "cuda")])
+def test_a_checkpoint_of_one_device_goes_on_on_the_other(
+    host: Host, tmp_path: Path, caplog: pytest.LogCaptureFixture, first: str, second: str
+) -> None:
+    made = heatbath.run("gtf.lorenz63", host=host, runs=str(tmp_path), device=first, **SMALL)
+    other = moved(made, second, host)
+    for one, two in zip(made.task.model.parameters(), other.task.model.parameters(), strict=True):  # type: ignore[attr-defined]
+        assert two.device.type == second
+        assert torch.equal(one.detach().cpu(), two.detach().cpu())
+    assert f"written on {first} and goes on on {second}: the random streams start anew" in caplog.text
+    assert heatbath.core.api.resume(made.directory, host=host, steps=8).clock.step == 8
+
+
+@pytest.mark.gpu
+def test_a_training_step_on_cuda_waits_for_nothing(host: Host, tmp_path: Path) -> None:
+    """What the emulation counts as 0, by CUDA's own word."""
+    made = heatbath.run("gtf.lorenz63", host=host, runs=str(tmp_path), device="cuda", **SMALL)
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        made.task._update(Clock(0, 10))  # type: ignore[attr-defined]
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
