@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 import torch
-from tests.accelerator import Accelerator
 
 import heatbath
 from heatbath.core.contracts import Clock
@@ -18,6 +17,7 @@ from heatbath.core.errors import ConfigError
 from heatbath.core.host import Host
 from heatbath.core.runs import Run
 from heatbath.core.streams import Streams, global_state, seed_globally, set_global_state
+from tests.accelerator import Accelerator
 
 SMALL: dict[str, Any] = {
     "steps": 6, "batches_per_epoch": 2, "points": 600, "window": 8, "checkpoint_every": 2, "evaluate_every": 0,

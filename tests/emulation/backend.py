@@ -56,6 +56,19 @@ class Backend:
         count("synchronised", "synchronize")
 
 
+class Hook(torch._C._acc.PrivateUse1Hooks):
+    """Whether `torch.accelerator` has this device: only inside `emulated()`, so that other tests see a plain CPU."""
+
+    def is_available(self) -> bool:
+        return bool(open_counts)
+
+    def is_built(self) -> bool:
+        return True
+
+    def has_primary_context(self, index: int) -> bool:
+        return True
+
+
 _clear_error = ctypes.pythonapi.PyErr_Clear
 
 
@@ -88,7 +101,7 @@ def install() -> torch.library.Library:
     """Once a process: torch lets a backend be named only once."""
     from torch.utils.backend_registration import _setup_privateuseone_for_python_backend
 
-    _setup_privateuseone_for_python_backend(TYPE, backend_module=Backend, device_guard=Guard())
+    _setup_privateuseone_for_python_backend(TYPE, backend_module=Backend, hook=Hook(), device_guard=Guard())
     library = torch.library.Library("aten", "IMPL")
     for name, kernel in KERNELS.items():
         library.impl(name, kernel, "PrivateUse1")

@@ -51,7 +51,7 @@ class BatchedScan(Scan):
         if step is None or not _fits(problem, on_step):
             return super().solve(problem, record=record, on_step=on_step, generator=generator)
         weights = (step.A, step.W1, step.W2, step.h1, step.h2)
-        arguments = (step.clipped, problem.length, on_step, problem.initial_state, *weights)
+        arguments = (step, problem.length, on_step, problem.initial_state, *weights)
         value, proposal = _Scan.apply(*arguments)  # type: ignore[no-untyped-call]
         trace = {"proposal": proposal} if "proposal" in record else {}
         return Solution(value, stats={"evaluations": problem.length}, trace=trace)
@@ -66,11 +66,10 @@ def _fits(problem: Recurrence, hook: StepHook | None) -> bool:
 
 
 class _Scan(torch.autograd.Function):
-    """(value, proposal) of shape `(length, batch, dim)`; without a hook they are one tensor, handed out twice."""
+    """(value, proposal) of shape `(length, batch, dim)`; equal without a hook, but never one tensor."""
 
     @staticmethod
-    def forward(ctx: Any, clipped: bool, length: int, hook: Forcing | None, z: Tensor, *weights: Tensor) -> Any:
-        step = ShallowStep(*weights, clipped)
+    def forward(ctx: Any, step: ShallowStep, length: int, hook: Forcing | None, z: Tensor, *weights: Tensor) -> Any:
         before, proposals = [], []
         for index in range(length):
             before.append(z)
@@ -78,7 +77,7 @@ class _Scan(torch.autograd.Function):
             z = proposals[-1] if hook is None else hook(float(index + 1), proposals[-1], {"index": index})
         proposal, states = torch.stack(proposals), torch.stack([*before, z])
         ctx.save_for_backward(states, *weights)
-        ctx.clipped, ctx.kept = clipped, 1.0 if hook is None else 1.0 - hook.alpha
+        ctx.clipped, ctx.kept = step.clipped, 1.0 if hook is None else 1.0 - hook.alpha
         ctx.set_materialize_grads(False)
         return states[1:].clone() if hook is not None else proposal.clone(), proposal
 
