@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from tests.accelerator import accelerator
+from tests.making import install, parts, python
 
-__all__ = ["accelerator"]
+__all__ = ["accelerator", "install", "parts", "python"]
 
 pytest_plugins = ["heatbath.testing"]
 

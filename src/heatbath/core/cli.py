@@ -83,7 +83,7 @@ def main(argv: Sequence[str] | None = None, host: Host | None = None) -> int:
         try:
             return _main(list(sys.argv[1:] if argv is None else argv), host)
         except HeatbathError as error:
-            print(f"heatbath: {error}", file=sys.stderr)
+            print(f"heatbath: {' '.join(str(error).split())}", file=sys.stderr)
             return 1 if isinstance(error, NotFinite) else 2
         except KeyboardInterrupt:
             return 130
@@ -99,8 +99,10 @@ def _main(argv: list[str], host: Host | None) -> int:
         if option == "--version":
             print(listing.version_line())
             return 0
-        if option != "--plugins" or not (equals or argv):
-            raise ConfigError(f"unknown option {option}; `heatbath --help` lists the commands")
+        if option != "--plugins":
+            raise ConfigError(f"unknown option {option}; before the command go --plugins, --version and --help")
+        if not (equals or argv):
+            raise ConfigError("--plugins needs a value: all, none, or names of plugins joined by commas")
         switch = value if equals else argv.pop(0)
     if not argv:
         print(HELP, end="")
@@ -176,7 +178,7 @@ def _reproduce(host: Host, argv: list[str]) -> int:
 
 def _list(host: Host, argv: list[str]) -> int:
     parser = _Parser("list", "List what there is to choose from.")
-    parser.add_argument("kind", nargs="?", choices=KINDS, metavar="KIND", help=", ".join(KINDS))
+    parser.add_argument("kind", nargs="?", metavar="KIND", help=", ".join(KINDS))
     chosen = parser.parse_args(argv)
     print(listing.listing(host, [chosen.kind] if chosen.kind else KINDS))
     return 0

@@ -8,10 +8,9 @@ that was named; tyro then sees ordinary dataclasses. Values are data: nothing he
 from __future__ import annotations
 
 import difflib
-import io
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import redirect_stderr
+from contextlib import nullcontext, redirect_stderr, redirect_stdout
 from dataclasses import Field, dataclass, field, fields, is_dataclass, make_dataclass
 from itertools import pairwise
 from typing import Annotated, Any, Literal
@@ -22,6 +21,7 @@ from heatbath.core.choices import NONE, SLOTS, Pick, Slots
 from heatbath.core.errors import ConfigError
 from heatbath.core.host import Host
 from heatbath.core.plan import RESERVED, Place, Plan
+from heatbath.core.text import Page
 
 FLAT = tyro.conf.arg(name="")
 CONSTANT = "constant"
@@ -88,33 +88,47 @@ def to_table(value: Any) -> Any:
 def to_argv(table: Mapping[str, Any], prefix: str = "") -> list[str]:
     """The arguments that say what a table says; `use` names the component that its table is about.
 
+    A value that looks like an option is tied to its own with `=`, so that it stays a value.
+
     >>> to_argv({"alpha": {"use": "acme/cosine", "start": 0.3}, "hidden": 50})
     ['--alpha', 'acme/cosine', '--alpha.start', '0.3', '--hidden', '50']
     """
     argv: list[str] = []
     for key, value in table.items():
-        if key == "use":
-            argv += [f"--{prefix[:-1]}", str(value)]
-        elif isinstance(value, Mapping):
+        option = f"--{prefix[:-1]}" if key == "use" and prefix else f"--{prefix}{key}"
+        if isinstance(value, Mapping):
             argv += to_argv(value, f"{prefix}{key}.")
+        elif isinstance(value, list | tuple):
+            argv += [option, *map(str, value)]
         else:
-            items = value if isinstance(value, list | tuple) else [value]
-            argv += [f"--{prefix}{key}", *map(str, items)]
+            argv += [f"{option}={value}"] if str(value).startswith("-") else [option, str(value)]
     return argv
 
 
 def merge(before: Sequence[str], after: Sequence[str]) -> list[str]:
-    """Two lots of arguments, of which the later win; the options of a component that is replaced go with it."""
+    """Two lots of arguments, of which the later win; the options of a component that is replaced go with it.
+
+    The weight of a loss is not the component's own, and stays.
+
+    >>> merge(["--losses.l2", "gtf.l2", "--losses.l2.weight", "0.1", "--seed", "1"], ["--seed", "2"])
+    ['--losses.l2', 'gtf.l2', '--losses.l2.weight', '0.1', '--seed', '2']
+    """
     old, new = _words(before), _words(after)
-    gone = [f"{path}." for path, word in new.items() if not word.startswith("--") and old.get(path, word) != word]
+    replaced = {path: word for path, word in new.items() if old.get(path, word) != word}
     kept: list[str] = []
     keep = True
     for word in before:
         if word.startswith("--"):
             path = _path(word)
-            keep = not any(path.startswith(prefix) and not path.startswith(f"{prefix}weight") for prefix in gone)
+            keep = path not in new and not any(_goes_with(path, *item) for item in replaced.items())
         kept += [word] if keep else []
     return [*kept, *after]
+
+
+def _goes_with(path: str, choice: str, name: str) -> bool:
+    """Whether an option belongs to the component that `name` replaces at the path `choice`."""
+    weighs = f"{path}.".startswith(f"{choice}.weight.") and name != NONE
+    return path.startswith(f"{choice}.") and not weighs
 
 
 def _is_number(word: str) -> bool:
@@ -127,6 +141,17 @@ def _is_number(word: str) -> bool:
 
 def _path(word: str) -> str:
     return word[2:].partition("=")[0].replace("_", "-")
+
+
+def _groups(argv: Sequence[str]) -> list[list[str]]:
+    """Each option with the words that follow it; words before the first option are a group of their own."""
+    groups: list[list[str]] = []
+    for word in argv:
+        if word.startswith("--") or not groups:
+            groups.append([word])
+        else:
+            groups[-1].append(word)
+    return groups
 
 
 def _words(argv: Sequence[str]) -> dict[str, str]:
@@ -155,7 +180,7 @@ class _Reader:
         self.argv = list(argv)
         self.words = _words(argv)
         self.known: set[str] = set()
-        self.numbers: set[str] = set()
+        self.chosen: dict[str, list[str]] = {}
 
     def typed(self, cls: type, prefix: str, overrides: Mapping[str, Any]) -> Any:
         """An instance of a dataclass like `cls`, picks replaced, that serves tyro as type and as default."""
@@ -208,8 +233,12 @@ class _Reader:
     def _named(self, value: Pick, path: str) -> tuple[str, Mapping[str, Any]]:
         """The name that is wanted for a slot, and what the experiment sets of its options."""
         word = self.words.get(path, value.name)
+        if not word or word.startswith("--"):
+            names = ", ".join(self.host.names(value.kind, value.problem))
+            raise ConfigError(f"--{path} needs a name, one of the {value.kind}: {names}")
+        self.chosen[path] = [word]
         if value.kind == "schedules" and _is_number(word):
-            self.numbers.add(path)
+            self.chosen[path] = [CONSTANT, f"--{path}.level", word]
             return CONSTANT, {"level": float(word)}
         options = vars(value.options) if is_dataclass(value.options) else dict(value.options or {})
         return word, options if word == value.name else {}
@@ -217,15 +246,18 @@ class _Reader:
     def parse(self, cls: type, default: Any, prog: str) -> Any:
         """Let tyro fill `cls`, and make one line of what it complains about."""
         self._refuse_unknown(prog)
-        complaint = io.StringIO()
+        helps = not {"-h", "--help"}.isdisjoint(self.argv)
+        complaint = Page()
         try:
-            with redirect_stderr(complaint):
-                return tyro.cli(cls, default=default, args=self._numbers_named(), prog=prog, config=CONFIG)
+            with redirect_stderr(complaint), nullcontext() if helps else redirect_stdout(Page()):
+                return tyro.cli(cls, default=default, args=self._arguments(), prog=prog, config=CONFIG)
         except SystemExit as stop:
             if not stop.code:
                 raise
             raise ConfigError(_one_line(complaint.getvalue())) from None
-        except (TypeError, ArithmeticError, LookupError) as error:  # from somebody's `__post_init__`
+        except ValueError as error:  # from the experiment's own `__post_init__`, which tyro lets pass
+            raise ConfigError(str(error)) from error
+        except (TypeError, ArithmeticError, LookupError) as error:  # from anybody's
             raise ConfigError(f"{type(error).__name__}: {error}") from error
 
     def _refuse_unknown(self, prog: str) -> None:
@@ -235,17 +267,23 @@ class _Reader:
                 hint = f"did you mean --{near[0]}?" if near else f"`{prog} --help` lists them"
                 raise ConfigError(f"unknown option --{path}; {hint}")
 
-    def _numbers_named(self) -> list[str]:
-        """The arguments, with `--alpha 0.2` written out as `--alpha constant --alpha.level 0.2`."""
+    def _arguments(self) -> list[str]:
+        """The arguments with the last choice of each component only, and a number for a schedule written out.
+
+        `--alpha 0.2` is `--alpha constant --alpha.level 0.2`.
+        """
+        groups = _groups(self.argv)
+        last = {_path(group[0]): at for at, group in enumerate(groups)}
         argv: list[str] = []
-        for word in self.argv:
-            if (last := argv[-1] if argv else "").startswith("--") and _path(last) in self.numbers and "=" not in last:
-                argv += [CONSTANT, f"{last}.level", word]
-            elif "=" in word and word.startswith("--") and _path(word) in self.numbers:
-                option, _, value = word.partition("=")
-                argv += [option, CONSTANT, f"{option}.level", value]
-            else:
-                argv.append(word)
+        for at, (option, *values) in enumerate(groups):
+            path = _path(option)
+            if not option.startswith("--") or path not in self.chosen:
+                argv += [option, *values]
+                continue
+            if strange := values if "=" in option else values[1:]:
+                raise ConfigError(f"--{path} takes one name, got also {strange[0]!r}")
+            if at == last[path]:
+                argv += [f"--{path}", *self.chosen[path]]
         return argv
 
 
@@ -279,10 +317,17 @@ def _one_line(box: str) -> str:
     ]
     stop = next((i for i, line in enumerate(lines) if set(line) == {"─"}), len(lines))
     message = " ".join(" ".join(lines[:stop]).split())
-    if found := re.fullmatch(r"Error parsing (--\S+): .*?('[^']*')$", message):
+    if found := re.fullmatch(r"Error parsing (--\S+): .*?(['\"].*['\"])", message):
         usage = next((line for line in lines[stop:] if line.startswith(f"{found[1]} ")), "")
         if expected := usage.removeprefix(found[1]).strip():
             return f"{found[1]}: expected {expected}, got {found[2]}"
+    if found := re.fullmatch(r"invalid choice (.*) for argument '(--\S+)'\. Expected one of \((.*)\)\.?", message):
+        choices = " or ".join(re.findall(r"'([^']*)'", found[3]))
+        return f"{found[2]}: expected {choices}, got {found[1]}"
+    if found := re.match(r"Missing value for argument '(--\S+)'", message):
+        return f"{found[1]} needs a value"
+    if found := re.match(r"Unrecognized options: (\S+)", message):
+        return f"unexpected {found[1]!r}; options are written --name value"
     if found := re.match(r"Error parsing ([\w.-]+): ", message):
         path = re.sub(r"^(config|plan|place)\b\.?|\.?options$", "", found[1])
         message = (f"--{path}: " if path else "") + message[found.end() :]

@@ -35,7 +35,12 @@ def installed() -> list[Offer]:
     for point in entry_points(group=GROUP):
         name, version = (point.dist.name, point.dist.version) if point.dist else ("(unknown)", "")
         offers.append(Offer(point.name, name, version, point.load))
-    return sorted(offers, key=lambda offer: (not offer.first_party, offer.name, offer.distribution))
+    return sorted(offers, key=order)
+
+
+def order(offer: Offer) -> tuple[bool, str, str]:
+    """The key of the loading order: first-party offers first, then by name, wherever they stand on `sys.path`."""
+    return not offer.first_party, offer.name, offer.distribution
 
 
 def select(offers: Iterable[Offer], switch: str | None = None) -> tuple[list[Offer], list[Offer]]:

@@ -37,6 +37,16 @@ KINDS = (
 SERVING = frozenset({"solvers", "agents", "models", "envs"})
 """Kinds whose components say which problem they serve, so that a choice that cannot fit is refused at once."""
 
+
+def singular(kind: str) -> str:
+    """The word for one component of a kind.
+
+    >>> singular("losses"), singular("tables")
+    ('loss', 'table')
+    """
+    return "loss" if kind == "losses" else kind.removesuffix("s")
+
+
 NAME = re.compile(r"[a-z][a-z0-9.-]{0,39}(/[a-z][a-z0-9.-]{0,39})?")
 TARGET = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
 

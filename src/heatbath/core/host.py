@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
-import inspect
 import logging
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -15,18 +13,17 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pluggy
 
-from heatbath.core import discovery
+from heatbath.core import discovery, implementations
 from heatbath.core.discovery import Offer
 from heatbath.core.errors import ConfigError, Drift, HeatbathError, MissingExtra, PluginError
-from heatbath.core.hookspecs import KINDS, SERVING, Component, Hooks
+from heatbath.core.hookspecs import KINDS, SERVING, Component, Hooks, singular
+from heatbath.core.implementations import RUN_HOOKS
 
 if TYPE_CHECKING:
     from heatbath.core.runs import Run
 
 logger = logging.getLogger("heatbath")
 
-HOOK_NAMES = tuple(name for name in vars(Hooks) if not name.startswith("_"))
-RUN_HOOKS = tuple(name for name in HOOK_NAMES if name.startswith("run_"))
 LOCAL = "(local)"
 """The distribution of a plugin that was handed over as an object."""
 
@@ -42,7 +39,7 @@ class Record:
 
     @property
     def source(self) -> str:
-        return f"plugin {self.plugin} ({self.distribution} {self.version})".replace(" )", ")")
+        return _source(self.plugin, self.distribution, self.version)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,48 +81,64 @@ class Host:
             ConfigError: when the switch names a plugin that is not installed.
             PluginError: when a plugin fails and the host is strict.
         """
-        wanted, unwanted = discovery.select(discovery.installed() if offers is None else offers, switch)
-        taken = {row.name for row in self.plugins if row.status == "loaded"}
-        times = Counter(offer.name for offer in wanted)
-        for offer in sorted(wanted, key=lambda o: (not o.first_party, o.name, o.distribution)):
-            rivals = [o for o in wanted if o.name == offer.name and o is not offer]
-            if offer.name in taken or (times[offer.name] > 1 and not offer.first_party):
-                others = " and ".join(f"{o.distribution} {o.version}" for o in rivals) or "a plugin that is loaded"
-                self._fail(offer, f"the name {offer.name!r} is also offered by {others}")
-                continue
-            self._load_one(offer)
+        offers = list(discovery.installed() if offers is None else offers)
+        wanted, unwanted = discovery.select(offers, switch)
+        known = {(offer.name, offer.distribution) for offer in offers}
+        self.plugins = [r for r in self.plugins if r.status == "loaded" or (r.name, r.distribution) not in known]
+        loaded = {(row.name, row.distribution) for row in self.plugins if row.status == "loaded"}
+        for offer in sorted(wanted, key=discovery.order):
+            if (offer.name, offer.distribution) not in loaded:
+                self._load_one(offer, self._rivals(offer, wanted))
         for offer in unwanted:
-            self.plugins.append(PluginRow(offer.name, offer.distribution, offer.version, "off", "not selected"))
-        self.plugins.sort(key=lambda row: (row.name, row.distribution))
+            if (offer.name, offer.distribution) not in loaded:
+                self._note(offer, "off", "not selected")
         return self
 
-    def _load_one(self, offer: Offer) -> None:
+    def _rivals(self, offer: Offer, wanted: Iterable[Offer]) -> list[str]:
+        """Distributions whose plugins take the name of an offer from it: all that share it, for a third party."""
+        loaded = [f"{r.distribution} {r.version}" for r in self.plugins if (r.name, r.status) == (offer.name, "loaded")]
+        others = [o for o in wanted if o.name == offer.name and o is not offer and not offer.first_party]
+        return sorted({*loaded, *(f"{o.distribution} {o.version}" for o in others)})
+
+    def _load_one(self, offer: Offer, rivals: list[str]) -> None:
         try:
+            if rivals:
+                raise PluginError(
+                    f"the name {offer.name!r} is also offered by {' and '.join(rivals)}; uninstall all of them but one"
+                )
             self.add(offer.load(), offer.name, offer.distribution, offer.version)
         except KeyboardInterrupt:
             raise
-        except BaseException as error:
-            expected = isinstance(error, HeatbathError | pluggy.PluginValidationError)
-            self._fail(offer, str(error) if expected else f"{type(error).__name__}: {error}", error)
+        except BaseException as error:  # a plugin may even call sys.exit
+            reason = str(error) if isinstance(error, HeatbathError) else f"{type(error).__name__}: {error}"
+            reason = " ".join(reason.split())
+            if self._strict:
+                source = _source(offer.name, offer.distribution, offer.version)
+                raise PluginError(f"{source} failed: {reason}") from error
+            self._note(offer, "failed", reason)
 
-    def _fail(self, offer: Offer, reason: str, cause: BaseException | None = None) -> None:
-        reason = " ".join(reason.split())
-        if self._strict:
-            message = f"plugin {offer.name} ({offer.distribution} {offer.version}) failed: {reason}"
-            raise PluginError(message) from cause
-        self.plugins.append(PluginRow(offer.name, offer.distribution, offer.version, "failed", reason))
+    def _note(self, offer: Offer, status: Literal["loaded", "failed", "off"], detail: str) -> None:
+        self.plugins.append(PluginRow(offer.name, offer.distribution, offer.version, status, detail))
+        self.plugins.sort(key=lambda row: (row.name, row.distribution))
 
     def add(self, plugin: object, name: str, distribution: str = LOCAL, version: str = "") -> None:
         """Register one plugin, a module or an object with hooks, wholly or not at all.
 
         Raises:
-            PluginError: for a misspelt or unmarked hook, a keyword-only argument, or a component name that is taken.
+            PluginError: for a misspelt or unmarked hook, an argument that a hook does not have or that is keyword-only,
+                a component name that is taken, a plugin or a plugin's name that is loaded already.
         """
+        if self._manager.has_plugin(name):
+            raise PluginError(f"a plugin named {name!r} is loaded already")
+        if other := self._manager.get_name(plugin):
+            raise PluginError(f"plugin {name} is plugin {other} again, under another name")
+        implementations.check(self._manager, plugin)
         stage = _Stage(self._tables, name, distribution, version)
-        self._manager.register(plugin, name=name)
         try:
-            self._manager.check_pending()
-            self._check_hooks(plugin)
+            self._manager.register(plugin, name=name)
+        except pluggy.PluginValidationError as error:
+            raise PluginError(str(error)) from error
+        try:
             for kind in KINDS:
                 self._only(f"register_{kind}", plugin)(register=partial(stage.register, kind))
         except BaseException:
@@ -135,10 +148,14 @@ class Host:
             stage.closed = True
         for kind in KINDS:
             self._tables[kind].update(stage.tables[kind])
-        offered = ", ".join(f"{len(table)} {kind}" for kind, table in stage.tables.items() if table)
+        offered = ", ".join(
+            f"{len(table)} {kind if len(table) > 1 else singular(kind)}"
+            for kind, table in stage.tables.items()
+            if table
+        )
         watched = any(i.plugin is plugin for hook in RUN_HOOKS for i in self._impls(hook))
         detail = "; ".join(filter(None, (offered, "watches runs" if watched else "")))
-        self.plugins.append(PluginRow(name, distribution, version, "loaded", detail))
+        self._note(Offer(name, distribution, version, lambda: plugin), "loaded", detail)
 
     def _only(self, hook: str, plugin: object) -> pluggy.HookCaller:
         """A caller of one plugin's implementation."""
@@ -148,21 +165,6 @@ class Host:
     def _impls(self, hook: str) -> list[Any]:
         return getattr(self._manager.hook, hook).get_hookimpls()  # type: ignore[no-any-return]
 
-    def _check_hooks(self, plugin: object) -> None:
-        """Find what pluggy lets pass: arguments that it never fills, and hooks without their mark."""
-        marked = set()
-        for hook in HOOK_NAMES:
-            for implementation in (i for i in self._impls(hook) if i.plugin is plugin):
-                marked.add(implementation.function.__name__)
-                for parameter in inspect.signature(implementation.function).parameters.values():
-                    if parameter.kind is parameter.KEYWORD_ONLY:
-                        raise PluginError(f"{hook}: `{parameter.name}` is keyword-only, which pluggy never passes")
-        for name in HOOK_NAMES:
-            if name not in marked and callable(inspect.getattr_static(plugin, name, None)):
-                raise PluginError(f"{name}: the function lacks `@hookimpl`")
-        if not marked:
-            raise PluginError(f"implements no hook; there are {', '.join(HOOK_NAMES)}")
-
     # Looking up
 
     @property
@@ -171,13 +173,25 @@ class Host:
         return {row.name: row.detail for row in self.plugins if row.status == "failed"}
 
     def names(self, kind: str, problem: str | None = None) -> list[str]:
-        """Sorted names in a table; those that serve `problem`, when one is given."""
-        fits = (r.component for r in self._tables[kind].values() if problem in (None, r.component.problem))
+        """Sorted names in a table; those that serve `problem`, when one is given.
+
+        Raises:
+            ConfigError: for a kind that does not exist.
+        """
+        fits = (r.component for r in self._table(kind).values() if problem in (None, r.component.problem))
         return sorted(component.name for component in fits)
 
     def records(self, kind: str) -> list[Record]:
         """The records of a kind, by name."""
-        return [self._tables[kind][name] for name in sorted(self._tables[kind])]
+        return [record for _, record in sorted(self._table(kind).items())]
+
+    def _table(self, kind: str) -> dict[str, Record]:
+        try:
+            return self._tables[kind]
+        except KeyError:
+            near = difflib.get_close_matches(kind, KINDS, 1)
+            hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(KINDS)}"
+            raise ConfigError(f"there is no kind {kind!r} of component; {hint}") from None
 
     def record(self, kind: str, name: str) -> Record:
         """The record of a component; nothing is imported.
@@ -186,9 +200,9 @@ class Host:
             ConfigError: for a name that is not registered, with the nearest one that is.
         """
         try:
-            return self._tables[kind][name]
+            return self._table(kind)[name]
         except KeyError:
-            raise ConfigError(f"no {kind} named {name!r}; {self._hint(kind, name)}") from None
+            raise ConfigError(f"no {singular(kind)} named {name!r}; {self._hint(kind, name)}") from None
 
     def _hint(self, kind: str, name: str) -> str:
         if near := difflib.get_close_matches(name, self._tables[kind], 1):
@@ -202,7 +216,7 @@ class Host:
 
         Raises:
             MissingExtra: when an optional dependency is not installed.
-            PluginError: when the target does not exist.
+            PluginError: when the target does not exist, or its module fails.
         """
         record = self.record(kind, name)
         return self._import(record, record.component.target)  # type: ignore[no-any-return]
@@ -216,7 +230,7 @@ class Host:
         module, _, attribute = path.partition(":")
         name, source = record.component.name, record.source
         try:
-            return getattr(importlib.import_module(module), attribute)
+            found = importlib.import_module(module)
         except ImportError as error:
             own = error.name and (error.name == module or module.startswith(f"{error.name}."))
             if (extra := record.component.extra) and not own:
@@ -224,6 +238,10 @@ class Host:
                 message = f"{name!r} needs: pip install '{record.distribution}[{extra}]'{missing}"
                 raise MissingExtra(message) from error
             raise PluginError(f"{name!r} of {source}: cannot import {module}: {error}") from error
+        except Exception as error:
+            raise PluginError(f"{name!r} of {source}: {module} failed: {type(error).__name__}: {error}") from error
+        try:
+            return getattr(found, attribute)
         except AttributeError as error:
             raise PluginError(f"{name!r} of {source}: {module} has no attribute {attribute!r}") from error
 
@@ -325,6 +343,10 @@ class Observers:
                     raise PluginError(f"plugin {name} failed in {hook}: {error}") from error
                 self._dropped.add(name)
                 logger.warning("plugin %s failed in %s and is left out of this run: %s", name, hook, error)
+
+
+def _source(plugin: str, distribution: str, version: str) -> str:
+    return f"plugin {plugin} ({f'{distribution} {version}'.strip()})"
 
 
 def _rebuild(switch: str, strict: bool, snapshot: tuple[tuple[str, Record], ...]) -> Host:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import difflib
-import io
 import platform
+import re
+import sys
 from collections.abc import Sequence
 from contextlib import redirect_stdout, suppress
 from importlib.metadata import version
@@ -13,7 +14,10 @@ from heatbath.core.config import read, read_run
 from heatbath.core.errors import ConfigError
 from heatbath.core.hookspecs import KINDS
 from heatbath.core.host import Host, Record
-from heatbath.core.text import columns
+from heatbath.core.text import Page, columns
+
+BOXES = re.compile(r"^(╭─)? options .*", re.MULTILINE | re.DOTALL)
+HELP_LINES = re.compile(r"^.*-h, --help[\s│]*show this help message and exit.*\n", re.MULTILINE)
 
 
 def version_line() -> str:
@@ -67,8 +71,8 @@ def _card(host: Host, kind: str, record: Record) -> str:
 
 
 def _options(host: Host, kind: str, name: str) -> str:
-    """The boxes of tyro's help."""
-    page = io.StringIO()
+    """The boxes of tyro's help, without its line on `--help`."""
+    page = Page(sys.stdout.encoding)
     with redirect_stdout(page), suppress(SystemExit):
         if kind == "experiments":
             read_run(host, name, ["--help"])
@@ -76,5 +80,6 @@ def _options(host: Host, kind: str, name: str) -> str:
             options = host.options_type(kind, name)
             assert options is not None
             read(host, options, ["--help"])
-    text = page.getvalue()
-    return text[text.find("╭") :].rstrip()
+    boxes = BOXES.search(page.getvalue())
+    assert boxes is not None
+    return HELP_LINES.sub("", boxes[0]).rstrip()

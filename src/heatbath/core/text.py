@@ -2,22 +2,37 @@
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 
+class Page(io.StringIO):
+    """Catches text for a terminal of this encoding: where that is UTF-8, tyro draws its boxes with lines."""
+
+    def __init__(self, encoding: str | None = None) -> None:
+        super().__init__()
+        self._encoding = encoding or "utf-8"
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        return self._encoding
+
+
 def columns(rows: Iterable[Sequence[str]], gap: str = "  ") -> str:
     """Rows with their cells aligned to the left.
 
-    >>> print(columns([("a", "bb"), ("ccc", "d")]))
+    A column without any text takes no room.
+
+    >>> print(columns([("a", "", "bb"), ("ccc", "", "d")]))
     a    bb
     ccc  d
     """
     table = [tuple(row) for row in rows]
     widths = [max(len(row[i]) for row in table if i < len(row)) for i in range(max(map(len, table), default=0))]
-    lines = (gap.join(cell.ljust(width) for cell, width in zip(row, widths, strict=False)).rstrip() for row in table)
-    return "\n".join(lines)
+    cells = ([c.ljust(width) for c, width in zip(row, widths, strict=False) if width] for row in table)
+    return "\n".join(gap.join(row).rstrip() for row in cells)
 
 
 def number(value: float | None) -> str:
