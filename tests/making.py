@@ -16,16 +16,16 @@ def make_plugin(**hooks):
     """A module with these hooks; a list of components stands for a hook that registers them."""
     module = ModuleType("made")
     for name, hook in hooks.items():
-        setattr(module, name, hookimpl(_registering(name, hook) if isinstance(hook, list) else hook))
+        function = _registering(hook) if isinstance(hook, list) else hook
+        setattr(module, name, function if hasattr(function, "heatbath_impl") else hookimpl(function))
     return module
 
 
-def _registering(name, components):
+def _registering(components):
     def hook(register):
         for component in components:
             register(component)
 
-    hook.__name__ = name
     return hook
 
 

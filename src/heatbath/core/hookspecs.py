@@ -82,9 +82,9 @@ class Component:
     def __post_init__(self) -> None:
         if not NAME.fullmatch(self.name):
             raise PluginError(f"bad component name {self.name!r}, expected `name` or `namespace/name` in lower case")
-        for path in filter(None, (self.target, self.config)):
-            if not TARGET.fullmatch(path):
-                raise PluginError(f"{self.name!r} has target {path!r}, expected `module:attribute`")
+        for role, path in (("target", self.target), ("config", self.config)):
+            if path is not None and not TARGET.fullmatch(path):
+                raise PluginError(f"{self.name!r} has {role} {path!r}, expected `module:attribute`")
 
 
 Register = Callable[[Component], None]
