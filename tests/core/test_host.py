@@ -274,6 +274,7 @@ def test_loading_again_adds_what_is_missing_and_lists_nothing_twice():
     assert [(r.name, r.status) for r in host.plugins] == [("alpha", "loaded"), ("bad", "failed"), ("more", "off")]
     host.load("more", offers=[ALPHA, make_offer("more"), bad])
     assert [(r.name, r.status) for r in host.plugins] == [("alpha", "loaded"), ("bad", "off"), ("more", "loaded")]
+    host.load("alpha,more", offers=[ALPHA, make_offer("more"), bad])  # both are there already
     host.load("all", offers=[])
     assert [(r.name, r.status) for r in host.plugins] == [("alpha", "loaded"), ("bad", "off"), ("more", "loaded")]
 

@@ -90,16 +90,24 @@ def to_argv(table: Mapping[str, Any], prefix: str = "") -> list[str]:
 
     A value that looks like an option is tied to its own with `=`, so that it stays a value.
 
+    Raises:
+        ConfigError: for `help`, which is no option, and for an entry of a list that looks like an option.
+
     >>> to_argv({"alpha": {"use": "acme/cosine", "start": 0.3}, "hidden": 50})
     ['--alpha', 'acme/cosine', '--alpha.start', '0.3', '--hidden', '50']
     """
     argv: list[str] = []
     for key, value in table.items():
         option = f"--{prefix[:-1]}" if key == "use" and prefix else f"--{prefix}{key}"
+        if option == "--help":
+            raise ConfigError("unknown option --help; it is for the command line alone")
         if isinstance(value, Mapping):
             argv += to_argv(value, f"{prefix}{key}.")
         elif isinstance(value, list | tuple):
-            argv += [option, *map(str, value)]
+            words = [str(item) for item in value]
+            if odd := [word for word in words if word.startswith("-") and not _is_number(word)]:
+                raise ConfigError(f"{option}: an entry of a list cannot begin with '-', got {odd[0]!r}")
+            argv += [option, *words]
         else:
             argv += [f"{option}={value}"] if str(value).startswith("-") else [option, str(value)]
     return argv
@@ -262,10 +270,16 @@ class _Reader:
 
     def _refuse_unknown(self, prog: str) -> None:
         for path in self.words:
-            if path not in self.known and path != "help":
-                near = difflib.get_close_matches(path, sorted(self.known), 1)
-                hint = f"did you mean --{near[0]}?" if near else f"`{prog} --help` lists them"
-                raise ConfigError(f"unknown option --{path}; {hint}")
+            if path in self.known or (path == "help" and "--help" in self.argv):
+                continue
+            near = difflib.get_close_matches(path, sorted(self.known), 1)
+            hint = f"did you mean --{near[0]}?" if near else f"`{prog} --help` lists them"
+            choice, _, option = path.rpartition(".")
+            if choice in self.chosen:
+                own = sorted(k.removeprefix(f"{choice}.") for k in self.known if k.startswith(f"{choice}."))
+                name, has = self.chosen[choice][0], f"it has {', '.join(own)}" if own else "it has none"
+                raise ConfigError(f"--{choice}: {name!r} has no option {option!r}; {has}")
+            raise ConfigError(f"unknown option --{path}; {hint}")
 
     def _arguments(self) -> list[str]:
         """The arguments with the last choice of each component only, and a number for a schedule written out.
@@ -317,7 +331,7 @@ def _one_line(box: str) -> str:
     ]
     stop = next((i for i, line in enumerate(lines) if set(line) == {"─"}), len(lines))
     message = " ".join(" ".join(lines[:stop]).split())
-    if found := re.fullmatch(r"Error parsing (--\S+): .*?(['\"].*['\"])", message):
+    if found := re.match(r"Error parsing (--\S+): .*?(\[.*?\](?=\.|$)|['\"].*['\"]$)", message):
         usage = next((line for line in lines[stop:] if line.startswith(f"{found[1]} ")), "")
         if expected := usage.removeprefix(found[1]).strip():
             return f"{found[1]}: expected {expected}, got {found[2]}"
@@ -328,7 +342,7 @@ def _one_line(box: str) -> str:
         return f"{found[1]} needs a value"
     if found := re.match(r"Unrecognized options: (\S+)", message):
         return f"unexpected {found[1]!r}; options are written --name value"
-    if found := re.match(r"Error parsing ([\w.-]+): ", message):
+    if found := re.match(r"Error parsing -*([\w.-]+): ", message):
         path = re.sub(r"^(config|plan|place)\b\.?|\.?options$", "", found[1])
         message = (f"--{path}: " if path else "") + message[found.end() :]
     return message.rstrip(".") or "the arguments could not be read"
