@@ -223,7 +223,7 @@ def test_an_error_that_nobody_foresaw_keeps_its_traceback(say):
         ("resume nowhere", "nowhere holds no run: there is no config.json"),
         ("resume", "no run under runs waits to be resumed; name a run directory"),
         ("resume --steps many", "resume: argument --steps: invalid int value: 'many'"),
-        ("reproduce walk/tabel --seeds 1", "no table named 'walk/tabel'; did you mean 'walk/table'?"),
+        ("reproduce walk/tabl --seeds 1", "no table named 'walk/tabl'; did you mean 'walk/table'?"),
         ("reproduce walk/table", "--seeds is needed: a:b (a to b - 1) or a,b,c"),
         ("reproduce walk/table --seeds x", "--seeds: expected a:b (a to b - 1) or a,b,c, numbers from 0 on, got 'x'"),
         ("list loses", "there is no kind 'loses' of component; did you mean 'losses'?"),
@@ -375,8 +375,9 @@ def test_a_failing_plugin_is_one_line_and_a_row_and_the_rest_works(install, monk
     assert answer.stderr == "heatbath: plugin sick (sick-parts 1.0) failed: SystemExit: bye !\n"
 
 
-def test_the_log_goes_to_standard_error_and_no_handler_is_left_behind(tmp_path):
+def test_the_log_goes_to_standard_error_and_no_handler_is_left_behind(tmp_path, monkeypatch):
     logger = logging.getLogger("heatbath")
+    monkeypatch.setattr(logger, "propagate", True)
     before = (list(logger.handlers), logger.propagate)
 
     def run_started(run):
@@ -431,3 +432,28 @@ def test_a_signal_from_the_terminal_ends_a_real_run_with_130(tmp_path):
         process.kill()
     assert process.returncode == 130, errors
     assert errors.splitlines()[-1] == "heatbath: interrupted; go on with: heatbath resume runs/gtf.lorenz63/it"
+
+
+@pytest.mark.parametrize("line", ["list", "plugins", "run gtf.lorenz63 --help", "describe gtf.lorenz63"])
+def test_what_is_printed_does_not_depend_on_the_hashes_of_a_process(python, line):
+    code = f"import sys; from heatbath.core.cli import main; sys.exit(main({line.split()!r}))"
+    first, second = (python(code, PYTHONHASHSEED=seed) for seed in ("1", "2"))
+    assert first.returncode == 0
+    assert first.stdout == second.stdout
+
+
+@pytest.mark.slow
+def test_one_seed_gives_the_same_bits_in_any_process(python, tmp_path):
+    """Metrics and checkpoint of two fresh processes, whose sets and dictionaries of strings are ordered otherwise."""
+    line = "run gtf.lorenz63 --points 500 --window 10 --batches-per-epoch 2 --steps 6 --metrics.lyapunov-max none"
+    for seed in ("1", "2"):
+        words = [*line.split(), "--name", seed, "--runs", str(tmp_path)]
+        code = f"from heatbath.core.cli import entry; import sys; sys.argv[1:] = {words!r}; entry()"
+        done = python(code, PYTHONHASHSEED=seed, HEATBATH_PLUGINS="common,envs,solvers,gtf")
+        assert done.returncode == 0, done.stderr
+    first, second = (tmp_path / "gtf.lorenz63" / seed for seed in ("1", "2"))
+    assert (first / "metrics.jsonl").read_bytes() == (second / "metrics.jsonl").read_bytes()
+    written = sorted(path.relative_to(first) for path in (first / "checkpoints").rglob("*") if path.is_file())
+    assert written
+    for path in written:
+        assert (first / path).read_bytes() == (second / path).read_bytes()

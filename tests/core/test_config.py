@@ -186,6 +186,7 @@ def test_resolving_a_pick_makes_options_of_its_overrides(shop):
         ("--losses.fit none --losses.fit.weight 2", "--losses.fit: 'none' has no option 'weight'; it has none"),
         ("--plan.steps 3", "unknown option --plan.steps; did you mean --steps?"),
         ("--", "unknown option --; `heatbath run shop/trial --help` lists them"),
+        ("--help=x", "unknown option --help; "),
         ("--tyro-print-completion bash", "unknown option --tyro-print-completion; "),
         ("--count x", "--count: expected INT, got 'x'"),
         ("--count 1.5", "--count: expected INT, got '1.5'"),

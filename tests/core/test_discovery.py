@@ -115,8 +115,8 @@ def test_the_environment_is_asked_where_there_is_no_switch(monkeypatch, value, w
 
 
 def test_an_unknown_plugin_in_the_switch_comes_with_the_nearest_one():
-    with pytest.raises(ConfigError, match="no plugin named 'abl' is installed; did you mean 'abel'"):
-        discovery.select(ABC, "bea,abl")
+    with pytest.raises(ConfigError, match="no plugin named 'abe' is installed; did you mean 'abel'"):
+        discovery.select(ABC, "bea,abe")
 
 
 def test_an_unknown_plugin_far_from_all_comes_with_what_is_installed():

@@ -282,22 +282,19 @@ class _Reader:
             raise ConfigError(f"unknown option --{path}; {hint}")
 
     def _arguments(self) -> list[str]:
-        """The arguments with the last choice of each component only, and a number for a schedule written out.
+        """The arguments with each choice of a component as the last one that was made, a number written out.
 
         `--alpha 0.2` is `--alpha constant --alpha.level 0.2`.
         """
-        groups = _groups(self.argv)
-        last = {_path(group[0]): at for at, group in enumerate(groups)}
         argv: list[str] = []
-        for at, (option, *values) in enumerate(groups):
+        for option, *values in _groups(self.argv):
             path = _path(option)
             if not option.startswith("--") or path not in self.chosen:
                 argv += [option, *values]
                 continue
             if strange := values if "=" in option else values[1:]:
                 raise ConfigError(f"--{path} takes one name, got also {strange[0]!r}")
-            if at == last[path]:
-                argv += [f"--{path}", *self.chosen[path]]
+            argv += [f"--{path}", *self.chosen[path]]
         return argv
 
 
