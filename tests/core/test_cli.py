@@ -223,7 +223,7 @@ def test_an_error_that_nobody_foresaw_keeps_its_traceback(say):
         ("resume nowhere", "nowhere holds no run: there is no config.json"),
         ("resume", "no run under runs waits to be resumed; name a run directory"),
         ("resume --steps many", "resume: argument --steps: invalid int value: 'many'"),
-        ("reproduce walk/tabl --seeds 1", "no table named 'walk/tabl'; did you mean 'walk/table'?"),
+        ("reproduce walk/tables --seeds 1", "no table named 'walk/tables'; did you mean 'walk/table'?"),
         ("reproduce walk/table", "--seeds is needed: a:b (a to b - 1) or a,b,c"),
         ("reproduce walk/table --seeds x", "--seeds: expected a:b (a to b - 1) or a,b,c, numbers from 0 on, got 'x'"),
         ("list loses", "there is no kind 'loses' of component; did you mean 'losses'?"),
