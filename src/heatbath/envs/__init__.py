@@ -4,16 +4,33 @@ from __future__ import annotations
 
 from heatbath.core.hookspecs import Component, Register, hookimpl
 
+_CHAOTIC = (
+    ("lorenz63", "convection in three variables", "lorenz:Lorenz63", "Lorenz, J. Atmos. Sci. 20, 1963"),
+    ("lorenz96", "weather on a ring of any number of places", "lorenz:Lorenz96", "Lorenz, ECMWF 1996"),
+    ("rossler", "a folded spiral in three variables", "rossler:Rossler", "Rossler, Phys. Lett. A 57, 1976"),
+    ("chua", "a circuit with a piecewise-linear diode", "chua:Chua", "Matsumoto, IEEE Trans. Circuits Syst. 31, 1984"),
+    ("henon", "a folding map of the plane", "henon:Henon", "Henon, Commun. Math. Phys. 50, 1976"),
+    ("mackey-glass", "a delay equation", "mackey_glass:MackeyGlass", "Mackey and Glass, Science 197, 1977"),
+    (
+        "kuramoto-sivashinsky",
+        "flame fronts on a ring, a partial differential equation",
+        "kuramoto_sivashinsky:KuramotoSivashinsky",
+        "Kuramoto, Prog. Theor. Phys. Suppl. 64, 1978; Sivashinsky, Acta Astronaut. 4, 1977",
+    ),
+)
+
 
 @hookimpl
 def register_envs(register: Register) -> None:
-    register(
-        Component(
-            "lorenz63",
-            "convection in three variables, chaotic",
-            "heatbath.envs.chaotic.lorenz:Lorenz63",
-            "heatbath.envs.chaotic.options:Lorenz63",
-            problem="flow",
-            reference="Lorenz, J. Atmos. Sci. 20, 1963",
+    for name, summary, target, reference in _CHAOTIC:
+        room, options = "heatbath.envs.chaotic", target.partition(":")[2]
+        register(
+            Component(
+                name,
+                f"{summary}, chaotic",
+                f"{room}.{target}",
+                f"{room}.options:{options}",
+                problem="flow",
+                reference=reference,
+            )
         )
-    )

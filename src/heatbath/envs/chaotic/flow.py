@@ -1,19 +1,24 @@
-"""What a simulator of the problem `flow` gives, and the integration of few equations."""
+"""What a simulator of the problem `flow` gives, and what all of ours share."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Generator, Tensor
 
+from heatbath.core.errors import ConfigError
+from heatbath.envs.chaotic.exponents import Exponents
 
+
+@runtime_checkable
 class Flow(Protocol):
-    """A system in continuous time, seen at equal intervals.
+    """A dynamical system seen at equal intervals: what an env of the problem `flow` gives.
+
+    Maps are flows of time step 1. This much is asked of everybody's; ours give more, see `System`.
 
     Attributes:
-        dim: number of variables.
+        dim: number of observed variables.
         time_step: time between points.
         lyapunov_max: its largest Lyapunov exponent per unit of time, where it is known.
     """
@@ -23,30 +28,96 @@ class Flow(Protocol):
     lyapunov_max: float | None
 
     def series(self, points: int, generator: Generator) -> Tensor:
-        """A trajectory on the attractor from a random start, shape `(points, dim)`, float64, on the CPU."""
+        """A trajectory on the attractor from a random start, shape `(points, dim)`, float64, on the generator's device."""
 
 
-Components = Sequence[float]
+class System:
+    """A flow with its state laid open, so that it can stand where a model stands and be measured like one.
 
+    `step` is the map over one time step, in whatever dtype and on whatever device the state is; `jacobian`, where a
+    system has one, its derivative. A state may be larger than what is observed of it: `observe` reads out.
 
-def trajectory(f: Callable[..., Components], start: Components, time_step: float, steps: int) -> Tensor:
-    """Runge-Kutta of order 4 over Python numbers, one step a point; for three variables ten times as fast as tensors.
-
-    Args:
-        f: derivatives of the components, from the components.
-        start: the first state, which is not part of the result.
-        time_step: h.
-        steps: how many.
-
-    Returns:
-        The states after 1 .. steps steps, shape `(steps, dim)`, float64.
+    Attributes:
+        state_dim: numbers in a state; `dim` where all are observed.
+        transient: steps that `series` leaves out before it begins.
+        exponents: what is known of the Lyapunov exponents at these parameters.
     """
-    y, h, half, sixth, states = tuple(start), time_step, time_step / 2, time_step / 6, []
-    for _ in range(steps):
-        k1 = f(*y)
-        k2 = f(*[a + half * b for a, b in zip(y, k1, strict=True)])
-        k3 = f(*[a + half * b for a, b in zip(y, k2, strict=True)])
-        k4 = f(*[a + h * b for a, b in zip(y, k3, strict=True)])
-        y = tuple([a + sixth * (p + 2 * q + 2 * r + s) for a, p, q, r, s in zip(y, k1, k2, k3, k4, strict=True)])
-        states.append(y)
-    return torch.tensor(states, dtype=torch.float64).reshape(steps, len(y))
+
+    dim: int
+    time_step: float
+    transient: int = 10_000
+    exponents: Exponents | None = None
+
+    @property
+    def state_dim(self) -> int:
+        return self.dim
+
+    @property
+    def lyapunov_max(self) -> float | None:
+        return None if self.exponents is None else self.exponents.spectrum[0]
+
+    def start(self, batch: int, generator: Generator) -> Tensor:
+        """Random states in the attractor's basin, shape `(batch, state_dim)`, float64, on the generator's device."""
+        raise NotImplementedError
+
+    def step(self, state: Tensor) -> Tensor:
+        """The states one time step later; both of shape `(..., state_dim)`."""
+        raise NotImplementedError
+
+    def observe(self, state: Tensor) -> Tensor:
+        """What is seen of states `(..., state_dim)`, shape `(..., dim)`."""
+        return state
+
+    def trajectory(self, start: Tensor, points: int, skip: int = 0) -> Tensor:
+        """The observations that follow a start, which is not part of them.
+
+        Args:
+            start: shape `(state_dim,)` or `(batch, state_dim)`. Rows of a batch are those of single runs.
+            points: how many are kept.
+            skip: steps left out before them.
+
+        Returns:
+            Shape `(points, dim)` or `(batch, points, dim)`, in the dtype and on the device of the start.
+        """
+        check_points(points, skip)
+        if start.shape[-1] != self.state_dim or start.dim() not in (1, 2):
+            raise ConfigError(
+                f"expected a start of shape ({self.state_dim},) or (batch, {self.state_dim}), got {tuple(start.shape)}"
+            )
+        run = self._run(start.reshape(-1, self.state_dim), points, skip)
+        return run if start.dim() == 2 else run[0]
+
+    def series(self, points: int, generator: Generator, batch: int | None = None) -> Tensor:
+        """Trajectories on the attractor from random starts, their first `transient` steps left out.
+
+        Args:
+            points: length.
+            generator: of the starts; the series is made on its device.
+            batch: how many; None for one without a batch axis.
+
+        Returns:
+            Shape `(points, dim)` or `(batch, points, dim)`, float64.
+        """
+        run = self.trajectory(self.start(batch or 1, generator), points, self.transient)
+        return run[0] if batch is None else run
+
+    def _run(self, state: Tensor, points: int, skip: int) -> Tensor:
+        """`trajectory` of a batch, step by step."""
+        seen = state.new_empty(len(state), points, self.dim)
+        with torch.inference_mode():
+            for index in range(-skip, points):
+                state = self.step(state)
+                if index >= 0:
+                    seen[:, index] = self.observe(state)
+        return seen
+
+
+def check_points(points: int, skip: int) -> None:
+    """Raise unless both are counts."""
+    if points < 0 or skip < 0:
+        raise ConfigError(f"expected `points` and `skip` of at least 0, got {points} and {skip}")
+
+
+def normal(shape: tuple[int, ...], generator: Generator) -> Tensor:
+    """Standard normal numbers, float64, on the generator's device."""
+    return torch.randn(shape, generator=generator, device=generator.device, dtype=torch.float64)
