@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-import torch
 from torch import Generator, Tensor
 
 from heatbath.envs.chaotic import options as opt
@@ -43,9 +42,7 @@ class Chua(FewEquations):
     def gradient(self, state: Tensor) -> Tensor:
         x = state[..., 0]
         slope = torch.where(x.abs() < 1, torch.full_like(x, self.inner), torch.full_like(x, self.outer))
-        return matrix(
-            [[-self.alpha * (1 + slope), self.alpha, 0.0], [1.0, -1.0, 1.0], [0.0, -self.beta, 0.0]], like=x
-        )
+        return matrix([[-self.alpha * (1 + slope), self.alpha, 0.0], [1.0, -1.0, 1.0], [0.0, -self.beta, 0.0]], like=x)
 
     def start(self, batch: int, generator: Generator) -> Tensor:
         return 0.1 * normal((batch, 3), generator)

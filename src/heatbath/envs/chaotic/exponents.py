@@ -1,4 +1,4 @@
-"""Lyapunov exponents of the systems from the literature, with their source; `docs/systems.md` shows ours beside them."""
+"""Lyapunov exponents from the literature, with their source; `docs/systems.md` shows measured ones beside them."""
 
 from __future__ import annotations
 

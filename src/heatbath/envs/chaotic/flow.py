@@ -28,7 +28,7 @@ class Flow(Protocol):
     lyapunov_max: float | None
 
     def series(self, points: int, generator: Generator) -> Tensor:
-        """A trajectory on the attractor from a random start, shape `(points, dim)`, float64, on the generator's device."""
+        """A trajectory on the attractor from a random start, shape `(points, dim)`, float64."""
 
 
 class System:

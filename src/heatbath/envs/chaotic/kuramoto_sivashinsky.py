@@ -49,36 +49,35 @@ class KuramotoSivashinsky(System):
         return normal((batch, 4), generator) @ waves.cos() + normal((batch, 4), generator) @ waves.sin()
 
     def step(self, state: Tensor) -> Tensor:
-        c, nonlinear = self._on(state)
+        c, nonlinear = self._in_torch(state)
         v = torch.fft.rfft(state)
         for _ in range(self.substeps):
             v = etdrk4_step(c, nonlinear, v)
-        return torch.fft.irfft(v, n=self.dim)
+        stepped: Tensor = torch.fft.irfft(v, n=self.dim)
+        return stepped
 
-    def _on(self, state: Tensor) -> tuple[ETDRK4, Callable[[Tensor], Tensor]]:
+    def _in_torch(self, state: Tensor) -> tuple[ETDRK4, Callable[[Any], Any]]:
         """Coefficients and nonlinear part, in the precision and on the device of the state."""
         c = ETDRK4(**{f.name: getattr(self._coefficients, f.name).to(state) for f in fields(ETDRK4)})
         slope = self._slope.to(device=state.device, dtype=torch.promote_types(state.dtype, torch.complex32))
+        return c, lambda v: slope * torch.fft.rfft(torch.fft.irfft(v, n=self.dim).square())
 
-        def nonlinear(v: Tensor) -> Tensor:
-            return slope * torch.fft.rfft(torch.fft.irfft(v, n=self.dim).square())
-
-        return c, nonlinear
+    def _in_numpy(self) -> tuple[ETDRK4, Callable[[Any], Any]]:
+        """The same in numpy, whose calls cost a third of torch's at this size."""
+        c = ETDRK4(**{f.name: getattr(self._coefficients, f.name).numpy() for f in fields(ETDRK4)})
+        slope = self._slope.numpy()
+        return c, lambda v: slope * np.fft.rfft(np.square(np.fft.irfft(v, self.dim)))
 
     def _run(self, state: Tensor, points: int, skip: int) -> Tensor:
-        """All in Fourier space until the end, by whichever of numpy and torch costs less a call."""
+        """All in Fourier space until the end."""
+        v: Any
+        seen: Any
         if state.device.type == "cpu" and state.dtype == torch.float64:
-            c = ETDRK4(**{f.name: getattr(self._coefficients, f.name).numpy() for f in fields(ETDRK4)})
-            slope, n = self._slope.numpy(), self.dim
-
-            def nonlinear(v: Any) -> Any:
-                u = np.fft.irfft(v, n)
-                return slope * np.fft.rfft(u * u)
-
-            v: Any = np.fft.rfft(state.detach().numpy())
-            seen: Any = np.empty((points, *v.shape), dtype=v.dtype)
+            c, nonlinear = self._in_numpy()
+            v = np.fft.rfft(state.detach().numpy())
+            seen = np.empty((points, *v.shape), dtype=v.dtype)
         else:
-            c, nonlinear = self._on(state)
+            c, nonlinear = self._in_torch(state)
             v = torch.fft.rfft(state)
             seen = v.new_empty(points, *v.shape)
         with torch.inference_mode():
@@ -87,4 +86,5 @@ class KuramotoSivashinsky(System):
                     v = etdrk4_step(c, nonlinear, v)
                 if index >= 0:
                     seen[index] = v
-            return torch.fft.irfft(torch.as_tensor(seen), n=self.dim).transpose(0, 1).contiguous()
+        series: Tensor = torch.fft.irfft(torch.as_tensor(seen), n=self.dim).transpose(0, 1).contiguous()
+        return series

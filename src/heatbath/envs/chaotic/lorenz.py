@@ -43,8 +43,7 @@ class Lorenz63(FewEquations):
 
     def gradient(self, state: Tensor) -> Tensor:
         x, y, z = state.unbind(-1)
-        rows = [[-self.sigma, self.sigma, 0.0], [self.rho - z, -1.0, -x], [y, x, -self.beta]]
-        return matrix(rows, like=x)
+        return matrix([[-self.sigma, self.sigma, 0.0], [self.rho - z, -1.0, -x], [y, x, -self.beta]], like=x)
 
     def start(self, batch: int, generator: Generator) -> Tensor:
         draw = normal((batch, 3), generator)

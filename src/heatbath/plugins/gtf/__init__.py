@@ -44,9 +44,12 @@ def register_losses(register: Register) -> None:
 def register_metrics(register: Register) -> None:
     for name, summary, attribute in (
         ("d-stsp", "divergence of the occupied state space (bins)", "StateSpaceDivergence"),
+        ("d-stsp-mixture", "divergence of the occupied state space (Gaussian mixtures)", "MixtureDivergence"),
         ("d-hellinger", "Hellinger distance of the power spectra", "SpectrumDistance"),
         ("prediction-error", "squared error n steps ahead", "PredictionError"),
         ("lyapunov-max", "largest Lyapunov exponent of the model", "LargestLyapunovExponent"),
+        ("lyapunov-spectrum", "Lyapunov exponents of the model, several values", "LyapunovSpectrum"),
+        ("kaplan-yorke", "dimension of the model's attractor, from its exponents", "KaplanYorkeDimension"),
     ):
         options = f"{_HERE}.options:{attribute}"
         register(Component(name, summary, f"{_HERE}.metrics:{attribute}", options, reference=_PAPER))

@@ -1,18 +1,33 @@
-"""The measures as components: what they need of an evaluation, and their options."""
+"""The measures as components: what they need of an evaluation, and their options.
+
+They take any model: a module or a callable on states `(batch, dim)`. Where states are not observations, `prediction`
+and `target` are observed and `solution:states` are states; see `measures.latent`.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.func import jacrev, vmap
 
 from heatbath.core.contracts import StepContext
 from heatbath.plugins.gtf import measures
 from heatbath.plugins.gtf import options as opt
+from heatbath.plugins.gtf.measures import jacobian_of
+
+__all__ = [
+    "KaplanYorkeDimension",
+    "LargestLyapunovExponent",
+    "LyapunovSpectrum",
+    "MixtureDivergence",
+    "PredictionError",
+    "SpectrumDistance",
+    "StateSpaceDivergence",
+    "jacobian_of",
+]
 
 
 class _Mean:
@@ -31,14 +46,22 @@ class _Mean:
         self._values += self.measure(context)
 
     def compute(self) -> float:
-        return math.fsum(self._values) / len(self._values) if self._values else math.nan
+        return _mean(self._values)
 
     def measure(self, context: StepContext) -> list[float]:
+        """A value for each sequence of the context."""
         raise NotImplementedError
 
 
+def _mean(values: list[float]) -> float:
+    return math.fsum(values) / len(values) if values else math.nan
+
+
+# Of two series
+
+
 class StateSpaceDivergence(_Mean):
-    """D_stsp of `prediction`, a free run, beside `target`; both `(batch, time, dim)`."""
+    """D_stsp by bins of `prediction`, a free run, beside `target`; both `(batch, time, dim)`."""
 
     needs = frozenset({"prediction", "target"})
     options: opt.StateSpaceDivergence
@@ -46,7 +69,30 @@ class StateSpaceDivergence(_Mean):
     def measure(self, context: StepContext) -> list[float]:
         how = self.options
         pairs = zip(context["target"], context["prediction"], strict=True)
-        return [measures.state_space_divergence(t, p, how.bins, how.margin, how.pseudocount) for t, p in pairs]
+        return [
+            measures.state_space_divergence(t, p, how.bins, how.margin, how.pseudocount, how.extent) for t, p in pairs
+        ]
+
+
+class MixtureDivergence(_Mean):
+    """D_stsp by Gaussian mixtures of `prediction`, a free run, beside `target`; both `(batch, time, dim)`.
+
+    The samples are the same at every evaluation, so that a change is the model's.
+    """
+
+    needs = frozenset({"prediction", "target"})
+    options: opt.MixtureDivergence
+
+    def measure(self, context: StepContext) -> list[float]:
+        how, found = self.options, []
+        for true, generated in zip(context["target"], context["prediction"], strict=True):
+            generator = torch.Generator().manual_seed(how.seed)
+            found.append(
+                measures.mixture_divergence(
+                    true, generated, generator, how.variance, how.points, how.samples, how.underflow
+                )
+            )
+        return found
 
 
 class SpectrumDistance(_Mean):
@@ -60,6 +106,9 @@ class SpectrumDistance(_Mean):
         return [measures.spectrum_distance(t, p, self.options.smoothing) for t, p in pairs]
 
 
+# Of a model
+
+
 class PredictionError(_Mean):
     """PE(n) of `model` from every point of `target`, `(batch, time, dim)`."""
 
@@ -70,24 +119,75 @@ class PredictionError(_Mean):
         return [measures.prediction_error(context["model"], t, self.options.steps) for t in context["target"]]
 
 
-class LargestLyapunovExponent(_Mean):
-    """Largest exponent of `model` per unit of time, along the free run `solution:states`, `(batch, time, dim)`."""
+class _Exponents(_Mean):
+    """Exponents of `model` per unit of time, along the free run `solution:states`, `(batch, time, dim)`."""
 
     needs = frozenset({"model", "solution:states", "fact:time_step"})
-    options: opt.LargestLyapunovExponent
+    options: opt.LyapunovOptions
 
-    def measure(self, context: StepContext) -> list[float]:
+    def spectra(self, context: StepContext, count: int | None) -> list[Tensor]:
+        """Exponents along each sequence, shape `(count,)`."""
         how, model = self.options, context["model"]
-        found = []
+        jacobian, found = jacobian_of(model), []
         for states in context["solution:states"]:
-            picked = torch.linspace(0, len(states) - 1, how.segments, device=states.device).long()
-            spectrum = measures.lyapunov_spectrum(model, jacobian_of(model), states[picked], how.steps, how.transient)
-            found.append(float(spectrum[0]) / context["fact:time_step"])
+            orbit = segments(model, states, how.segments, how.transient + how.steps)
+            spectrum = measures.orbit_spectrum(jacobian, orbit, how.transient, how.every, count)
+            found.append(spectrum / context["fact:time_step"])
         return found
 
 
-def jacobian_of(model: Any) -> Callable[[Tensor], Tensor]:
-    """A model's own `jacobian`, else one by automatic differentiation; states `(batch, dim)`."""
-    if hasattr(model, "jacobian"):
-        return model.jacobian  # type: ignore[no-any-return]
-    return vmap(jacrev(lambda z: model(z.unsqueeze(0)).squeeze(0)))
+class LargestLyapunovExponent(_Exponents):
+    """The largest Lyapunov exponent of `model` per unit of time."""
+
+    def measure(self, context: StepContext) -> list[float]:
+        return [float(spectrum[0]) for spectrum in self.spectra(context, 1)]
+
+
+class LyapunovSpectrum(_Exponents):
+    """The largest exponents of `model` per unit of time, by their number: `1`, `2`, ..."""
+
+    options: opt.LyapunovSpectrum
+
+    def reset(self) -> None:
+        self._spectra: list[list[float]] = []
+
+    def update(self, context: StepContext) -> None:
+        self._spectra += [spectrum.tolist() for spectrum in self.spectra(context, self.options.count)]
+
+    def compute(self) -> Mapping[str, float]:  # type: ignore[override]
+        columns = zip(*self._spectra, strict=True)
+        return {str(number): _mean(list(column)) for number, column in enumerate(columns, 1)}
+
+
+class KaplanYorkeDimension(_Exponents):
+    """Dimension of the attractor of `model`, from all its exponents."""
+
+    def measure(self, context: StepContext) -> list[float]:
+        return [measures.kaplan_yorke_dimension(spectrum) for spectrum in self.spectra(context, None)]
+
+
+def segments(model: Callable[[Tensor], Tensor], states: Tensor, count: int, length: int) -> Tensor:
+    """Equally spaced pieces of a free run; where it is shorter than a piece, they are stepped on from equal spaces.
+
+    Args:
+        model: what made the run.
+        states: shape `(time, dim)`.
+        count: how many.
+        length: of each.
+
+    Returns:
+        Shape `(length, count, dim)`.
+    """
+    if states.dim() != 2:
+        raise measures.SeriesError(
+            f"`solution:states` must have axes (batch, time, dim), got entries of shape {tuple(states.shape)}"
+        )
+    spare = len(states) - length
+    picked = torch.linspace(0, max(spare, len(states) - 1 if spare < 0 else 0), count, device=states.device).long()
+    if spare >= 0:
+        return states[picked + torch.arange(length, device=states.device).unsqueeze(1)]
+    z, orbit = states[picked], []
+    for _ in range(length):
+        orbit.append(z)
+        z = model(z)
+    return torch.stack(orbit)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from heatbath.core.choices import Pick, Slots, loss, losses, metric, metrics, pick
 from heatbath.core.plan import Plan
@@ -30,9 +30,12 @@ class StateSpaceDivergence:
     bins: int = 30
     """per dimension"""
     margin: float = 0.1
-    """standard deviations by which the bins reach beyond the true range"""
+    """standard deviations by which the bins reach beyond the true range, of extent `default`"""
     pseudocount: float = 1e-5
     """added to the count of every bin"""
+    extent: Literal["default", "legacy", "minmax", "minmax-inner"] = "default"
+    """where the bins lie: over the true range and the margin; 2 standard deviations around the mean; over the true
+    range; the same without the first bin of each dimension"""
 
     def __post_init__(self) -> None:
         if self.bins < 2 or self.margin < 0 or not self.pseudocount > 0:
@@ -40,6 +43,27 @@ class StateSpaceDivergence:
                 "expected `bins` of at least 2, `margin` of at least 0 and a positive `pseudocount`, "
                 f"got {self.bins}, {self.margin} and {self.pseudocount}"
             )
+
+
+@dataclass(frozen=True)
+class MixtureDivergence:
+    """Divergence of two Gaussian mixtures over states, for many dimensions."""
+
+    variance: float = 1.0
+    """of each Gaussian; not a standard deviation"""
+    points: int = 10_000
+    """of each series that are centres of Gaussians, from the beginning"""
+    samples: int = 1_000
+    """drawn from the true mixture"""
+    underflow: Literal["keep", "discard"] = "keep"
+    """whether samples count whose density vanishes in single precision; `discard` as the reference code does"""
+    seed: int = 0
+    """of the samples"""
+
+    def __post_init__(self) -> None:
+        for name in ("variance", "points", "samples"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"`{name}` must be positive, got {getattr(self, name)}")
 
 
 @dataclass(frozen=True)
@@ -67,7 +91,7 @@ class PredictionError:
 
 
 @dataclass(frozen=True)
-class LargestLyapunovExponent:
+class LyapunovOptions:
     """QR of Jacobian products along the free run."""
 
     segments: int = 64
@@ -76,10 +100,36 @@ class LargestLyapunovExponent:
     """steps averaged over in each"""
     transient: int = 200
     """steps before them, in which the directions align"""
+    every: int = 10
+    """steps between two decompositions"""
 
     def __post_init__(self) -> None:
-        if self.segments < 1 or self.steps < 1 or self.transient < 0:
-            raise ValueError("expected `segments` and `steps` of at least 1 and `transient` of at least 0")
+        for name, low in (("segments", 1), ("steps", 1), ("transient", 0), ("every", 1)):
+            if getattr(self, name) < low:
+                raise ValueError(f"`{name}` must be at least {low}, got {getattr(self, name)}")
+
+
+@dataclass(frozen=True)
+class LargestLyapunovExponent(LyapunovOptions):
+    """The largest exponent, by QR of Jacobian products along the free run."""
+
+
+@dataclass(frozen=True)
+class KaplanYorkeDimension(LyapunovOptions):
+    """Dimension from all exponents, by QR of Jacobian products along the free run."""
+
+
+@dataclass(frozen=True)
+class LyapunovSpectrum(LyapunovOptions):
+    """Exponents, by QR of Jacobian products along the free run."""
+
+    count: int | None = None
+    """how many of the largest; all if None"""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.count is not None and self.count < 1:
+            raise ValueError(f"`count` must be at least 1, got {self.count}")
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,9 @@ from typing import Any, TypeVar
 Y = TypeVar("Y")
 
 
-def delay_rk4_step(f: Callable[[Y, Y], Y], y: Y, delayed: tuple[Y, Y], slopes: tuple[Any, Any], h: float) -> tuple[Y, Y]:
+def delay_rk4_step(
+    f: Callable[[Y, Y], Y], y: Y, delayed: tuple[Y, Y], slopes: tuple[Any, Any], h: float
+) -> tuple[Y, Y]:
     """One Runge-Kutta step of order 4; delayed values at half the step come from cubic Hermite interpolation.
 
     Args:
