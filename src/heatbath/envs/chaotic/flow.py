@@ -97,8 +97,16 @@ class System:
 
         Returns:
             Shape `(points, dim)` or `(batch, points, dim)`, float64.
+
+        Raises:
+            ConfigError: when it leaves the numbers.
         """
         run = self.trajectory(self.start(batch or 1, generator), points, self.transient)
+        if not bool(run.isfinite().all()):
+            raise ConfigError(
+                f"the series of {type(self).__name__} leaves the numbers: at these parameters it escapes, or "
+                "`time_step` is too long for the integration (a smaller one, or more `substeps`)"
+            )
         return run[0] if batch is None else run
 
     def _run(self, state: Tensor, points: int, skip: int) -> Tensor:

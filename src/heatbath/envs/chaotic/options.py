@@ -6,14 +6,14 @@ import math
 from dataclasses import dataclass
 
 
-def _check(options: object, **lowest: float) -> None:
-    """Numbers are finite, those named at least that large; `time_step` is positive."""
+def _check(options: object, positive: tuple[str, ...] = (), **lowest: float) -> None:
+    """Numbers are finite, those named at least that large or positive, as `time_step` always is."""
     for name, value in vars(options).items():
         if not math.isfinite(value):
             raise ValueError(f"`{name}` must be a finite number, got {value}")
         if name in lowest and value < lowest[name]:
             raise ValueError(f"`{name}` must be at least {lowest[name]}, got {value}")
-        if name in ("time_step", "delay", "length") and not value > 0:
+        if name in ("time_step", *positive) and not value > 0:
             raise ValueError(f"`{name}` must be positive, got {value}")
 
 
@@ -128,7 +128,7 @@ class MackeyGlass:
     """points between two of them"""
 
     def __post_init__(self) -> None:
-        _check(self, substeps=1, coordinates=1, spacing=1, exponent=1)
+        _check(self, ("beta", "gamma", "delay"), substeps=1, coordinates=1, spacing=1, exponent=1)
         steps = self.delay * self.substeps / self.time_step
         if round(steps) < 1 or abs(steps - round(steps)) > 1e-9 * steps:
             raise ValueError(
@@ -150,6 +150,6 @@ class KuramotoSivashinsky:
     """steps of the integration between two points"""
 
     def __post_init__(self) -> None:
-        _check(self, variables=8, substeps=1)
+        _check(self, ("length",), variables=8, substeps=1)
         if self.variables % 2:
             raise ValueError(f"`variables` must be even, got {self.variables}")

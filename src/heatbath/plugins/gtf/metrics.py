@@ -86,7 +86,7 @@ class MixtureDivergence(_Mean):
     def measure(self, context: StepContext) -> list[float]:
         how, found = self.options, []
         for true, generated in zip(context["target"], context["prediction"], strict=True):
-            generator = torch.Generator().manual_seed(how.seed)
+            generator = torch.Generator().manual_seed(how.sample_seed)
             found.append(
                 measures.mixture_divergence(
                     true, generated, generator, how.variance, how.points, how.samples, how.underflow

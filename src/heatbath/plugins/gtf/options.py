@@ -57,8 +57,8 @@ class MixtureDivergence:
     """drawn from the true mixture"""
     underflow: Literal["keep", "discard"] = "keep"
     """whether samples count whose density vanishes in single precision; `discard` as the reference code does"""
-    seed: int = 0
-    """of the samples"""
+    sample_seed: int = 0
+    """of the samples, the same at every evaluation"""
 
     def __post_init__(self) -> None:
         for name in ("variance", "points", "samples"):

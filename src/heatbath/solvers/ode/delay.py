@@ -39,8 +39,8 @@ def delay_rk4(
 ) -> tuple[list[Y], list[Y]]:
     """Go on from a history, for anything that adds and scales: numbers, or tensors with rows side by side.
 
-    The order is 4 where breaks of the solution's derivatives fall on steps, as those of a smooth history at multiples
-    of tau do.
+    The order is 4 where the history joins smoothly, its slope at the end being f. One that breaks there, as constant
+    ones do, costs an error of order 2 on one step of the second delay, since a break has two slopes and one is kept.
 
     Args:
         f: right-hand side, of the state and the delayed state.
@@ -55,9 +55,12 @@ def delay_rk4(
     Reference:
         Bellen and Zennaro, Numerical Methods for Delay Differential Equations, 2003, chapter 6.
 
-    >>> values, _ = delay_rk4(lambda y, delayed: -delayed, [1.0, 1.0, 1.0], [0.0, 0.0], 0.5, 2)
-    >>> values[-1]  # 1 - t on the first delay
-    0.0
+    >>> import math
+    >>> times = [-1.0, -0.75, -0.5, -0.25, 0.0]  # y'(t) = e y(t - 1) has the solution e^t
+    >>> past = [math.exp(t) for t in times]
+    >>> values, _ = delay_rk4(lambda y, delayed: math.e * delayed, past, past[:-1], 0.25, 4)
+    >>> abs(values[-1] - math.e) < 1e-3
+    True
     """
     values, derivatives, lag = list(history), list(slopes), len(history) - 1
     for index in range(steps):
