@@ -7,16 +7,19 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from heatbath.core.host import Host
+from heatbath.plugins.gtf import options as opt
 from heatbath.plugins.gtf.measures import (
     SeriesError,
     jacobian_of,
     kaplan_yorke_dimension,
     lyapunov_spectrum,
     orbit_spectrum,
+    tangent_of,
 )
+from heatbath.plugins.gtf.models import ShallowPLRNN
 from heatbath.testing import build
 
 
@@ -61,7 +64,7 @@ def test_rossler(host: Host) -> None:
 
 
 def test_chua(host: Host) -> None:
-    system, found = measured(host, "chua", 200, 3000, 500)
+    system, found = measured(host, "chua", 100, 2000, 300)
     assert found.tolist() == pytest.approx(list(system.exponents.spectrum), abs=0.02)
 
 
@@ -114,6 +117,45 @@ def test_automatic_jacobians_are_those_of_the_system(host: Host) -> None:
     with torch.no_grad():
         automatic = orbit_spectrum(jacobian_of(system.step), states)
     torch.testing.assert_close(automatic, orbit_spectrum(system.jacobian, states))
+
+
+def test_directions_can_be_carried_without_jacobians(host: Host) -> None:
+    system, states = orbits(host, "lorenz96", 3, 60, variables=8)
+    whole = orbit_spectrum(system.jacobian, states, 20)
+    for model in (system.step, Own(system)):
+        with torch.no_grad():
+            few = orbit_spectrum(system.jacobian, states, 20, count=2, tangent=tangent_of(model))
+        torch.testing.assert_close(few, whole[:2], rtol=1e-9, atol=1e-12)
+
+
+class Own:
+    """A model with a `tangent` of its own."""
+
+    def __init__(self, system: Any) -> None:
+        self.system = system
+
+    def tangent(self, z: Tensor, Q: Tensor) -> Tensor:
+        return self.system.jacobian(z) @ Q
+
+
+@pytest.mark.parametrize("clipped", [False, True])
+def test_tangents_of_shallow_networks(clipped: bool) -> None:
+    torch.manual_seed(0)
+    model = ShallowPLRNN(opt.ShallowPLRNN(hidden=30, clipped=clipped), None, observation_size=6).double()
+    z, Q = (torch.randn(shape, generator=seeded(), dtype=torch.float64) for shape in ((5, 6), (5, 6, 2)))
+    torch.testing.assert_close(tangent_of(model)(z, Q), model.jacobian(z) @ Q)
+
+
+def test_cells_of_torch_have_exponents_too() -> None:
+    torch.manual_seed(0)
+    cell = nn.GRUCell(1, 8).double()
+
+    def model(z: Tensor) -> Tensor:
+        return cell(z.new_zeros(len(z), 1), z)
+
+    z, Q = (torch.randn(shape, generator=seeded(), dtype=torch.float64) for shape in ((5, 8), (5, 8, 2)))
+    with torch.no_grad():
+        torch.testing.assert_close(tangent_of(model)(z, Q), jacobian_of(model)(z) @ Q)
 
 
 def test_an_orbit_that_leaves_the_numbers_is_nan_though_its_jacobians_are_finite() -> None:

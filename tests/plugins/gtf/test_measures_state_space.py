@@ -106,9 +106,18 @@ def test_more_than_65535_points_in_a_cell_are_counted() -> None:
     assert state_space_divergence(x, still, 10) == pytest.approx(dense(x, still, 10))
 
 
-def test_many_dimensions_need_no_more_than_the_occupied_cells() -> None:
-    x = draws(50, 20)
-    assert state_space_divergence(x, x[torch.arange(49, -1, -1)]) == pytest.approx(0.0, abs=1e-6)
+def test_five_dimensions_need_no_more_than_the_occupied_cells() -> None:
+    x = draws(1000, 5)
+    assert state_space_divergence(x, x.flip(0)) == pytest.approx(0.0, abs=1e-9)
+    assert state_space_divergence(x, x + 1) > 5
+
+
+@pytest.mark.parametrize("dim", [8, 64])
+def test_where_pseudocounts_outweigh_the_points_nothing_is_claimed(dim: int, caplog: pytest.LogCaptureFixture) -> None:
+    """The formula gives 1e-21 for any two series of twenty variables: a perfect figure for a model that knows nothing."""
+    x = draws(1000, dim)
+    assert math.isnan(state_space_divergence(x, x + 1))
+    assert "Use d-stsp-mixture" in caplog.text
 
 
 def test_series_that_do_not_fit_are_refused() -> None:

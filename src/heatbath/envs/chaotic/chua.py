@@ -13,7 +13,7 @@ from heatbath.envs.chaotic.exponents import SPROTT, Exponents
 from heatbath.envs.chaotic.flow import normal
 
 DOUBLE_SCROLL = Exponents((0.3271, 0.0, -2.5197), 2.1298, f"{SPROTT} (Chua's circuit)", 0.01)
-"""At alpha 9, beta 100/7, slopes -8/7 and -5/7. Quoted from memory of the book; our measurement agrees."""
+"""At alpha 9, beta 100/7, slopes -8/7 and -5/7. Quoted from memory of the book, and ours agrees."""
 
 
 class Chua(FewEquations):

@@ -13,13 +13,13 @@ class Exponents:
         spectrum: per unit of time (a map: per step), descending; not always all of them.
         kaplan_yorke: dimension, where known.
         source: where they are from.
-        digits: how sure: the last digits that our own measurement confirms, as an absolute tolerance on the first.
+        confirmed: how near our own measurement came to the first exponent, which says how sure it is.
     """
 
     spectrum: tuple[float, ...]
     kaplan_yorke: float | None
     source: str
-    digits: float
+    confirmed: float
 
 
 SPROTT = "Sprott, Chaos and Time-Series Analysis, Oxford 2003, appendix A"

@@ -86,8 +86,8 @@ class Chua:
     """slope of the diode outside"""
     time_step: float = 0.02
     """time between points"""
-    substeps: int = 1
-    """steps of the integration between two points"""
+    substeps: int = 4
+    """steps of the integration between two points; at the kinks it has order 1 only"""
 
     def __post_init__(self) -> None:
         _check(self, substeps=1)

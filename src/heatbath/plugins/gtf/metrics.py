@@ -30,6 +30,10 @@ __all__ = [
 ]
 
 
+FEW = 4
+"""With this many times more dimensions than exponents, directions are carried along without Jacobians."""
+
+
 class _Mean:
     """The mean over the sequences of all contexts that were seen."""
 
@@ -131,7 +135,9 @@ class _Exponents(_Mean):
         jacobian, found = jacobian_of(model), []
         for states in context["solution:states"]:
             orbit = segments(model, states, how.segments, how.transient + how.steps)
-            spectrum = measures.orbit_spectrum(jacobian, orbit, how.transient, how.every, count)
+            few = count is not None and FEW * count <= orbit.shape[-1]
+            tangent = measures.tangent_of(model) if few else None
+            spectrum = measures.orbit_spectrum(jacobian, orbit, how.transient, how.every, count, tangent)
             found.append(spectrum / context["fact:time_step"])
         return found
 

@@ -17,6 +17,7 @@ from heatbath.plugins.gtf.measures.lyapunov import (
     kaplan_yorke_dimension,
     lyapunov_spectrum,
     orbit_spectrum,
+    tangent_of,
 )
 from heatbath.plugins.gtf.measures.mixture import log_mixture, mixture_divergence
 from heatbath.plugins.gtf.measures.series import SeriesError
@@ -43,4 +44,5 @@ __all__ = [
     "prediction_error",
     "spectrum_distance",
     "state_space_divergence",
+    "tangent_of",
 ]

@@ -8,11 +8,14 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.func import jacrev, vmap
+from torch.func import jacrev, vjp, vmap
 
 from heatbath.plugins.gtf.measures.series import SeriesError
+from heatbath.solvers.recurrence.shallow import as_shallow
 
 Step = Callable[[Tensor], Tensor]
+Tangent = Callable[[Tensor, Tensor], Tensor]
+"""(z, Q) -> J(z) Q, shapes `(batch, dim)` and `(batch, dim, count)`."""
 NUMBERS_AT_ONCE = 2**15
 """Entries of the Jacobians that are held at a time; what they are made of then stays in the cache."""
 
@@ -22,6 +25,29 @@ def jacobian_of(model: Any) -> Step:
     if hasattr(model, "jacobian"):
         return model.jacobian  # type: ignore[no-any-return]
     return vmap(jacrev(lambda z: model(z.unsqueeze(0)).squeeze(0)))
+
+
+def tangent_of(model: Any) -> Tangent:
+    """What a model's Jacobian does to a few directions, without making the Jacobian.
+
+    A shallow network's is two products; another model's own `tangent(z, Q)` is used where it has one, else automatic
+    differentiation.
+    """
+    shallow = as_shallow(model)
+    if shallow is not None:
+        step = shallow
+        return lambda z, Q: step.A.unsqueeze(-1) * Q + step.W1 @ (step.mask(z).unsqueeze(-1) * (step.W2 @ Q))
+    if hasattr(model, "tangent"):
+        return model.tangent  # type: ignore[no-any-return]
+
+    def tangent(z: Tensor, Q: Tensor) -> Tensor:
+        """J Q as the derivative of u -> J^T u against Q: all that can be differentiated twice goes backwards."""
+        value, pull = vjp(model, z)
+        _, push = vjp(lambda u: pull(u)[0], torch.zeros_like(value))
+        carried: Tensor = vmap(lambda q: push(q)[0], in_dims=-1, out_dims=-1)(Q)
+        return carried
+
+    return tangent
 
 
 def lyapunov_spectrum(
@@ -69,7 +95,12 @@ def lyapunov_spectrum(
 
 
 def orbit_spectrum(
-    jacobian: Step, orbit: Tensor, transient: int = 0, every: int = 10, count: int | None = None
+    jacobian: Step,
+    orbit: Tensor,
+    transient: int = 0,
+    every: int = 10,
+    count: int | None = None,
+    tangent: Tangent | None = None,
 ) -> Tensor:
     """Lyapunov exponents along states that are known already, as `lyapunov_spectrum` gives them.
 
@@ -81,13 +112,14 @@ def orbit_spectrum(
         transient: of them, those in which Q aligns.
         every: steps between two decompositions.
         count: how many of the largest; None for all.
+        tangent: used in place of `jacobian` where given: the quicker for a few exponents of many.
     """
     if len(orbit) <= transient:
         raise SeriesError(f"expected an orbit longer than its transient of {transient} states, got {len(orbit)}")
     growth = Growth(orbit[0], transient, every, count)
     for first in range(0, len(orbit), growth.length):
         part = orbit[first : first + growth.length]
-        growth.along(jacobian, part, last=first + len(part) == len(orbit))
+        growth.along(jacobian, part, last=first + len(part) == len(orbit), tangent=tangent)
     return growth.exponents()
 
 
@@ -107,13 +139,17 @@ class Growth:
         self.Q = torch.eye(dim, count, dtype=torch.float64, device=start.device).repeat(batch, 1, 1)
         self.sums = torch.zeros(batch, count, dtype=torch.float64, device=start.device)
 
-    def along(self, jacobian: Step, orbit: Tensor, last: bool) -> None:
+    def along(self, jacobian: Step, orbit: Tensor, last: bool, tangent: Tangent | None = None) -> None:
         """Go on over the states `(time, batch, dim)`; `last` closes the sum."""
         dim = orbit.shape[-1]
         self.sums += (0 * orbit).sum((0, 2)).unsqueeze(-1)  # NaN where the orbit is not finite, though J may be
-        jacobians = jacobian(orbit.reshape(-1, dim)).to(torch.float64).view(*orbit.shape, dim)
-        for index, J in enumerate(jacobians.unbind(0), 1):
-            self.Q = J @ self.Q
+        if tangent is None:
+            jacobians = jacobian(orbit.reshape(-1, dim)).to(torch.float64).view(*orbit.shape, dim).unbind(0)
+        for index, z in enumerate(orbit.unbind(0), 1):
+            if tangent is None:
+                self.Q = jacobians[index - 1] @ self.Q
+            else:
+                self.Q = tangent(z, self.Q.to(z.dtype)).to(torch.float64)
             self.done += 1
             closing = last and index == len(orbit)
             if self.done % self.every == 0 or self.done == self.transient or closing:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from typing import Literal, get_args
 
@@ -9,6 +10,8 @@ import torch
 from torch import Tensor
 
 from heatbath.plugins.gtf.measures.series import SeriesError, check_pair
+
+logger = logging.getLogger("heatbath")
 
 Extent = Literal["default", "legacy", "minmax", "minmax-inner"]
 EXTENTS: tuple[str, ...] = get_args(Extent)
@@ -47,7 +50,8 @@ def state_space_divergence(
         extent: one of `EXTENTS`.
 
     Returns:
-        The divergence; NaN when no generated point falls into a cell.
+        The divergence; NaN when no generated point falls into a cell, and, with a warning in the log, when there are so
+        many cells that their pseudocounts outweigh the points: from about 7 dimensions on, everything would seem alike.
 
     Raises:
         SeriesError: when the series do not fit together, or the true one spans no cells.
@@ -64,13 +68,19 @@ def state_space_divergence(
     low, high = _extent(true, margin, extent)
     first = 1 if extent == "minmax-inner" else 0
     p_cells, q_cells = (_cells(series, low, high, bins, first) for series in (true, generated))
+    size = float(bins) ** true.shape[1]
+    if pseudocount * size > len(true):
+        logger.warning(
+            "D_stsp by bins says nothing here: %d^%d cells, %d points. Use d-stsp-mixture, or fewer bins",
+            *(bins, true.shape[1], len(true)),
+        )
+        return math.nan
     if not len(q_cells):
         return math.nan
     rows = None if p_cells.dim() == 1 else 0
     cells, inverse = torch.unique(torch.cat([p_cells, q_cells]), dim=rows, return_inverse=True)
     count_p = torch.bincount(inverse[: len(p_cells)], minlength=len(cells)).to(torch.float64)
     count_q = torch.bincount(inverse[len(p_cells) :], minlength=len(cells)).to(torch.float64)
-    size = float(bins) ** true.shape[1]
     total_p, total_q = len(p_cells) + pseudocount * size, len(q_cells) + pseudocount * size
     p, q = (count_p + pseudocount) / total_p, (count_q + pseudocount) / total_q
     empty = (size - len(cells)) * pseudocount / total_p * math.log(total_q / total_p)
