@@ -114,7 +114,7 @@ def test_five_dimensions_need_no_more_than_the_occupied_cells() -> None:
 
 @pytest.mark.parametrize("dim", [8, 64])
 def test_where_pseudocounts_outweigh_the_points_nothing_is_claimed(dim: int, caplog: pytest.LogCaptureFixture) -> None:
-    """The formula gives 1e-21 for any two series of twenty variables: a perfect figure for a model that knows nothing."""
+    """The formula gives 1e-21 for any two series of twenty variables, a perfect figure whatever the model is."""
     x = draws(1000, dim)
     assert math.isnan(state_space_divergence(x, x + 1))
     assert "Use d-stsp-mixture" in caplog.text

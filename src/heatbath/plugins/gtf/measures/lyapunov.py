@@ -42,8 +42,8 @@ def tangent_of(model: Any) -> Tangent:
 
     def tangent(z: Tensor, Q: Tensor) -> Tensor:
         """J Q as the derivative of u -> J^T u against Q: all that can be differentiated twice goes backwards."""
-        value, pull = vjp(model, z)
-        _, push = vjp(lambda u: pull(u)[0], torch.zeros_like(value))
+        value, pull, *_ = vjp(model, z)
+        _, push, *_ = vjp(lambda u: pull(u)[0], torch.zeros_like(value))
         carried: Tensor = vmap(lambda q: push(q)[0], in_dims=-1, out_dims=-1)(Q)
         return carried
 
