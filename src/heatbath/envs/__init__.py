@@ -9,7 +9,7 @@ _CHAOTIC = (
     ("lorenz96", "weather on a ring of any number of places", "lorenz:Lorenz96", "Lorenz, ECMWF 1996"),
     ("rossler", "a folded spiral in three variables", "rossler:Rossler", "Rossler, Phys. Lett. A 57, 1976"),
     ("chua", "a circuit with a piecewise-linear diode", "chua:Chua", "Matsumoto, IEEE Trans. Circuits Syst. 31, 1984"),
-    ("henon", "a folding map of the plane", "henon:Henon", "Henon, Commun. Math. Phys. 50, 1976"),
+    ("henon", "a folding map of the plane", "henon:Henon", "Henon, Comm. Math. Phys. 50, 1976"),
     ("mackey-glass", "a delay equation", "mackey_glass:MackeyGlass", "Mackey and Glass, Science 197, 1977"),
     (
         "kuramoto-sivashinsky",

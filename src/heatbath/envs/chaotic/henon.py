@@ -20,7 +20,7 @@ class Henon(System):
     """(x, y) -> (1 - a x^2 + y, b x); areas shrink by |b| a step.
 
     Reference:
-        Henon, Commun. Math. Phys. 50, 1976.
+        Henon, Comm. Math. Phys. 50, 1976.
     """
 
     dim = 2
