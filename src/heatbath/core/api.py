@@ -10,6 +10,7 @@ from typing import Any
 from heatbath.core import loop
 from heatbath.core.config import read_run, to_argv
 from heatbath.core.directory import RunDirectory
+from heatbath.core.errors import ConfigError
 from heatbath.core.hookspecs import KINDS
 from heatbath.core.host import Host
 from heatbath.core.runs import Run
@@ -96,8 +97,13 @@ def resume(
 def components(kind: str | None = None, host: Host | None = None) -> dict[str, list[str]]:
     """Registered names by kind.
 
+    Raises:
+        ConfigError: for a kind that there is not.
+
     >>> "mse" in components("losses")["losses"]
     True
     """
+    if kind not in (None, *KINDS):
+        raise ConfigError(f"no kind {kind!r}; there are {', '.join(KINDS)}")
     host = host or Host().load()
     return {name: host.names(name) for name in ([kind] if kind else KINDS)}

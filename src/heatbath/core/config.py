@@ -8,9 +8,10 @@ that was named; tyro then sees ordinary dataclasses. Values are data: nothing he
 from __future__ import annotations
 
 import difflib
+import random
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import nullcontext, redirect_stderr, redirect_stdout
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext, redirect_stderr, redirect_stdout
 from dataclasses import Field, dataclass, field, fields, is_dataclass, make_dataclass
 from itertools import pairwise
 from typing import Annotated, Any, Literal
@@ -36,7 +37,8 @@ def read(host: Host, options: type, argv: Sequence[str], prog: str = "heatbath")
     """
     reader = _Reader(host, argv)
     typed = reader.typed(options, "", {})
-    return _plain(reader.parse(type(typed), typed, prog))
+    with _generator_kept():
+        return _plain(reader.parse(type(typed), typed, prog))
 
 
 def read_run(host: Host, experiment: str, argv: Sequence[str], prog: str | None = None) -> tuple[Any, Plan, Place]:
@@ -54,8 +56,19 @@ def read_run(host: Host, experiment: str, argv: Sequence[str], prog: str | None 
         namespace={"__doc__": host.record("experiments", experiment).component.summary},
         frozen=True,
     )
-    parsed = reader.parse(both, both(typed, plan, place), prog or f"heatbath run {experiment}")
+    with _generator_kept():
+        parsed = reader.parse(both, both(typed, plan, place), prog or f"heatbath run {experiment}")
     return _plain(parsed.config), _plain(parsed.plan), _plain(parsed.place)
+
+
+@contextmanager
+def _generator_kept() -> Iterator[None]:
+    """Under pytest, tyro draws from Python's global generator to decide when to check its cache."""
+    state = random.getstate()
+    try:
+        yield
+    finally:
+        random.setstate(state)
 
 
 def resolve(host: Host, choice: Pick) -> Pick:

@@ -15,7 +15,7 @@ from typing import Any
 from heatbath.core import api, loop
 from heatbath.core.config import merge, read_run, to_argv
 from heatbath.core.directory import finite_or_null, write_atomically, write_json
-from heatbath.core.errors import ConfigError, HeatbathError, RunError
+from heatbath.core.errors import ConfigError, RunError
 from heatbath.core.host import Host
 from heatbath.core.runs import Run
 from heatbath.core.tables import Table
@@ -57,8 +57,8 @@ def parse_seeds(text: str) -> list[int]:
             seeds = [int(part) for part in text.split(",")]
     except ValueError:
         seeds = []
-    if not seeds or min(seeds) < 0:
-        raise ConfigError(f"--seeds: expected a:b (a to b - 1) or a,b,c, numbers from 0 on, got {text!r}")
+    if not seeds or min(seeds) < 0 or len(set(seeds)) < len(seeds):
+        raise ConfigError(f"--seeds: expected a:b (a to b - 1) or a,b,c, numbers from 0 on, each once, got {text!r}")
     return seeds
 
 
@@ -118,16 +118,20 @@ def _made(host: Host, experiment: str, argv: Sequence[str], folder: Path) -> Run
         with wanted.files.locked():
             loop.start(wanted)
             loop.advance(wanted)
-    except HeatbathError as error:
+    except RunError:
+        raise
+    except Exception as error:
         if not wanted.files.result.exists():
             raise
-        logger.warning("%s: %s", folder, error)
+        logger.warning("%s: %s: %s", folder, type(error).__name__, error)
     return wanted
 
 
 def _cells(table: Table, runs: Sequence[Run]) -> Iterator[tuple[str, Cell]]:
+    """What a run measured before it diverged or failed does not count: it has no last checkpoint to judge."""
+    measured = [run.metrics if run.status in ("finished", "collapsed") else {} for run in runs]
     for metric in table.metrics:
-        yield metric, Cell(tuple(run.metrics.get(metric, math.nan) for run in runs))
+        yield metric, Cell(tuple(metrics.get(metric, math.nan) for metrics in measured))
 
 
 def _published(value: float | tuple[float, float] | None) -> str:

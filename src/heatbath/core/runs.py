@@ -64,13 +64,14 @@ class Run:
         files = RunDirectory(path)
         try:
             table = json.loads(files.config.read_bytes())
-            experiment, options, plan = table["experiment"], table["options"], table["plan"]
+            experiment, argv = str(table["experiment"]), to_argv({**table["options"], **table["plan"]})
+            watched = dict(table.get("watched", {}))
         except FileNotFoundError:
             raise RunError(f"{path} holds no run: there is no config.json") from None
         except (ValueError, KeyError, TypeError, OSError) as error:
             raise RunError(f"{files.config} cannot be read: {type(error).__name__}: {error}") from None
-        config, plan, _ = read_run(host, experiment, to_argv({**options, **plan}))
-        return cls(host, experiment, config, plan, files.path, table.get("watched"))
+        config, plan, _ = read_run(host, experiment, argv)
+        return cls(host, experiment, config, plan, files.path, watched)
 
     def table(self) -> dict[str, Any]:
         """The content of `config.json`; reading it gives an equal run."""
@@ -117,13 +118,18 @@ class Run:
 
     @property
     def result(self) -> dict[str, Any] | None:
-        """The content of `result.json`, or None for a run that has not ended."""
+        """The content of `result.json`, or None for a run that has not ended.
+
+        Raises:
+            RunError: when it is broken.
+        """
         try:
-            result = json.loads(self.files.result.read_bytes())
+            return dict(json.loads(self.files.result.read_bytes()))
         except FileNotFoundError:
             return None
-        assert isinstance(result, dict)
-        return result
+        except (ValueError, TypeError, OSError) as error:
+            message = f"{self.files.result} cannot be read: {type(error).__name__}: {error}; remove it, and resume"
+            raise RunError(message) from None
 
     @property
     def status(self) -> str:

@@ -77,11 +77,14 @@ def _solve(name: str, solver: Solver, problem: Any, **how: Any) -> Solution:
 
 def _check_answer(name: str, solution: Solution, start: Tensor, expected: Tensor, accuracy: float) -> None:
     value = solution.value
+    expect(isinstance(value, Tensor), f"{name}: `value` must be a tensor, got {type(value).__name__}")
     expect(value.shape == expected.shape, f"{name}: shape {tuple(value.shape)}, expected {tuple(expected.shape)}")
     expect(value.dtype == expected.dtype, f"{name}: computes in {value.dtype}, the state is {expected.dtype}")
     error = float(((value.detach() - expected) / expected).abs().max())
     expect(error <= accuracy, f"{name}: is off by {error:.2g}, more than {accuracy}")
-    (gradient,) = torch.autograd.grad(value[-1].sum(), start)
+    gradient = _gradient(value[-1], start)
+    expect(gradient is not None, f"{name}: no gradient flows to the initial state")
+    assert gradient is not None
     wrong = float((gradient - (expected[-1] / start.detach())).abs().max())
     expect(wrong <= accuracy, f"{name}: the gradient is off by {wrong:.2g}, more than {accuracy}")
 
@@ -103,5 +106,12 @@ def _check_hook(name: str, solver: Solver, pose: Callable[[Tensor], Any], start:
     expect(
         same(replaced.value[-1].detach(), level.detach()), f"{name}: `value` must hold the state that `on_step` gave"
     )
-    (gradient,) = torch.autograd.grad(replaced.value[-1].sum(), level, allow_unused=True)
+    gradient = _gradient(replaced.value[-1], level)
     expect(gradient is not None, f"{name}: no gradient flows to a state that `on_step` gave")
+
+
+def _gradient(value: Tensor, leaf: Tensor) -> Tensor | None:
+    if not value.requires_grad:
+        return None
+    (gradient,) = torch.autograd.grad(value.sum(), leaf, allow_unused=True)
+    return gradient
