@@ -40,7 +40,7 @@ def test_what_is_wrong_is_said_before_a_directory_is_made(lab, tmp_path):
     for wrong in ({"stpes": 3}, {"steps": 0}, {"model": "toy/afine"}, {"steps": "many"}, {"name": "../x"}):
         with pytest.raises(ConfigError):
             api.run("toy/line", host=lab, runs=str(tmp_path / "runs"), **wrong)
-    with pytest.raises(ConfigError, match="no experiments named 'toy/lines'"):
+    with pytest.raises(ConfigError, match="no experiment named 'toy/lines'"):
         api.run("toy/lines", host=lab, runs=str(tmp_path / "runs"))
     assert not (tmp_path / "runs").exists()
 
@@ -109,7 +109,7 @@ def test_components_are_names_by_kind(lab):
 
 
 def test_a_kind_that_there_is_not_is_refused():
-    with pytest.raises(ConfigError, match="no kind 'loss'; there are losses, solvers,"):
+    with pytest.raises(ConfigError, match="there is no kind 'loss' of component; did you mean 'losses'"):
         heatbath.components("loss")
 
 

@@ -1,5 +1,7 @@
 """Every registered first-party experiment, cut in two, ends as the one that was not: `check_experiment`, made small."""
 
+import sys
+
 import pytest
 
 from heatbath import Host
@@ -25,6 +27,7 @@ def first_party():
 
 
 @pytest.mark.parametrize("name", first_party())
-def test_a_run_that_is_cut_off_and_resumed_is_the_run_that_was_not(host, tmp_path, name):
+def test_a_run_that_is_cut_off_and_resumed_is_the_run_that_was_not(host, tmp_path, monkeypatch, name):
     assert name in SMALL, f"add options to SMALL that make {name} short"
+    monkeypatch.setitem(sys.modules, "matplotlib", None)  # pictures take longer than the runs
     check_experiment(host, name, tmp_path, device="cpu", **SMALL[name])

@@ -88,11 +88,11 @@ def test_a_broken_config_is_refused_naming_the_file(cut_off, lab, text):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"experiment": "toy/lien"}, "no experiments named 'toy/lien'; did you mean 'toy/line'?"),
-        ({"experiment": ["os.system"]}, "no experiments named"),
+        ({"experiment": "toy/lien"}, "no experiment named 'toy/lien'; did you mean 'toy/line'?"),
+        ({"experiment": ["os.system"]}, "no experiment named"),
         ({"options": {"chunks": 3}}, "unknown option --chunks; did you mean --chunk?"),
         ({"options": {"chunk": "many"}}, "--chunk: expected INT, got 'many'"),
-        ({"options": {"model": {"use": "os:system"}}}, "no models named 'os:system'"),
+        ({"options": {"model": {"use": "os:system"}}}, "no model named 'os:system'"),
         ({"plan": {"seed": -1}}, "`seed` must be at least 0, got -1"),
     ],
 )

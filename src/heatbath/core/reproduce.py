@@ -57,8 +57,10 @@ def parse_seeds(text: str) -> list[int]:
             seeds = [int(part) for part in text.split(",")]
     except ValueError:
         seeds = []
-    if not seeds or min(seeds) < 0 or len(set(seeds)) < len(seeds):
-        raise ConfigError(f"--seeds: expected a:b (a to b - 1) or a,b,c, numbers from 0 on, each once, got {text!r}")
+    if not seeds or min(seeds) < 0:
+        raise ConfigError(f"--seeds: expected a:b (a to b - 1) or a,b,c, numbers from 0 on, got {text!r}")
+    if len(set(seeds)) < len(seeds):
+        raise ConfigError(f"--seeds: a seed counts once, got {text!r}")
     return seeds
 
 
