@@ -89,6 +89,8 @@ def test_a_file_with_a_byte_too_many_is_never_loaded(two, caplog):
     with (two / "step-000000008" / STATE).open("ab") as sink:
         sink.write(b"\0")
     assert falls_back(two, caplog)
+    size = (two / "step-000000008" / STATE).stat().st_size
+    assert f"state.pt has {size} bytes, its manifest says {size - 1}" in caplog.text
 
 
 def test_a_flipped_bit_of_the_state_is_never_loaded(two, caplog):
