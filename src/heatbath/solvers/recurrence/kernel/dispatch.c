@@ -4,6 +4,9 @@
  * clone would run the baseline's code.
  */
 #include "kernel.h"
+#ifdef __SSE2__
+#include <immintrin.h>
+#endif
 
 #define JOIN_(name, isa, precision) name##_##isa##_##precision
 #define JOIN(name, isa, precision) JOIN_(name, isa, precision)

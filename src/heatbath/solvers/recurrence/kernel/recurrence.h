@@ -12,6 +12,8 @@ static const struct kernels NAME(kernels) = {TEXT(ISA), NAME(forward), NAME(adjo
 #undef vector
 #undef mask
 #undef loose
+#undef choice
+#undef MM512
 #undef work
 #undef trainer
 #undef EACH_LANE
@@ -19,8 +21,11 @@ static const struct kernels NAME(kernels) = {TEXT(ISA), NAME(forward), NAME(adjo
 #undef NEAR
 #undef FAR
 #undef FOLD
-#undef UNITS
-#undef COUNT
+#undef FORWARD_UNITS
+#undef FORWARD_COUNT
+#undef ADJOINT_UNITS
+#undef ADJOINT_COUNT
+#undef NARROW_COUNT
 #undef STEPS
 #undef BOTH
 #undef ADJOINT

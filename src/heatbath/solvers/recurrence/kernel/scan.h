@@ -154,12 +154,13 @@ static int NAME(jacobian)(const struct shape *s, const struct weights *p, const 
                 const vector *record = w.records + k * stride;
                 vector u = {0};
                 for (int64_t m = 0; m < M; m++) u += record[m] * z[m];
-                mask on = u + record[2 * M] > (real)0, low = s->clipped ? u > (real)0 : (mask){0};
+                vector unused = {0};
                 for (int64_t c = 0; c < columns; c++) {
                     vector y = {0};
                     for (int64_t m = 0; m < M; m++) y += record[m] * q[c * M + m];
-                    y = NAME(where)(on, y) - NAME(where)(low, y);
-                    for (int64_t m = 0; m < M; m++) w.sums[c * M + m] += record[M + m] * y;
+                    vector r, d;
+                    NAME(unit_adjoint)(u, y, -record[2 * M], s->clipped, &r, &d, &unused);
+                    for (int64_t m = 0; m < M; m++) w.sums[c * M + m] += record[M + m] * d;
                 }
             }
             for (int64_t k = 0; k < w.vectors; k++) Q[k] = w.A[k] * Q[k] + NAME(sums)(w.sums + k * LANES);

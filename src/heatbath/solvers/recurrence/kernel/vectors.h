@@ -7,10 +7,44 @@ typedef real vector __attribute__((vector_size(VECTOR_BYTES)));
 typedef integer mask __attribute__((vector_size(VECTOR_BYTES)));
 typedef real loose __attribute__((vector_size(VECTOR_BYTES), aligned(REAL_BYTES), may_alias)); /* unaligned */
 
-INLINE vector NAME(where)(mask m, vector x) { return (vector)(m & (mask)x); }
-
-/* NaN stays NaN, as in torch. */
+/* Selections: AVX-512 has a form of them that costs nothing beside the arithmetic. In all, NaN stays NaN in `relu`. */
+#if VECTOR_BYTES == 64
+#if REAL_BYTES == 4
+#define MM512(name) _mm512_##name##_ps
+#define choice NAME(choice)
+typedef __mmask16 choice;
+#else
+#define MM512(name) _mm512_##name##_pd
+#define choice NAME(choice)
+typedef __mmask8 choice;
+#endif
+INLINE choice NAME(above)(vector x, vector y)
+{
+    return REAL_BYTES == 4 ? _mm512_cmp_ps_mask((__m512)x, (__m512)y, _CMP_GT_OQ)
+                           : _mm512_cmp_pd_mask((__m512d)x, (__m512d)y, _CMP_GT_OQ);
+}
+INLINE vector NAME(where)(choice c, vector x) { return MM512(maskz_mov)(c, x); }
+INLINE vector NAME(difference_where)(choice c, vector x, vector y) { return MM512(maskz_sub)(c, x, y); }
+INLINE vector NAME(less_where)(choice c, vector x, vector y) { return MM512(mask_sub)(x, c, x, y); }
+INLINE vector NAME(relu)(vector x) { return MM512(max)((vector){0}, x); }
+#else
+#define choice mask
+INLINE choice NAME(above)(vector x, vector y) { return x > y; }
+INLINE vector NAME(where)(choice c, vector x) { return (vector)(c & (mask)x); }
+INLINE vector NAME(difference_where)(choice c, vector x, vector y) { return NAME(where)(c, x - y); }
+INLINE vector NAME(less_where)(choice c, vector x, vector y) { return x - NAME(where)(c, y); }
+#if VECTOR_BYTES == 32 && REAL_BYTES == 4
+INLINE vector NAME(relu)(vector x) { return _mm256_max_ps((vector){0}, x); }
+#elif VECTOR_BYTES == 32
+INLINE vector NAME(relu)(vector x) { return _mm256_max_pd((vector){0}, x); }
+#elif defined(__SSE2__) && REAL_BYTES == 4
+INLINE vector NAME(relu)(vector x) { return _mm_max_ps((vector){0}, x); }
+#elif defined(__SSE2__)
+INLINE vector NAME(relu)(vector x) { return _mm_max_pd((vector){0}, x); }
+#else
 INLINE vector NAME(relu)(vector x) { return (vector)(~(x < (real)0) & (mask)x); }
+#endif
+#endif
 
 #ifdef __clang__
 #define SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
