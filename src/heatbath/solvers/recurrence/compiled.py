@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import Any
 
 import torch
@@ -10,15 +11,17 @@ from torch.autograd import forward_ad
 
 from heatbath.core.contracts import NOTHING, Recurrence, Solution, StepHook
 from heatbath.solvers.recurrence.forcing import Forcing
-from heatbath.solvers.recurrence.kernels import Kernels, Shape, call, kernels, pointers, weights_of
+from heatbath.solvers.recurrence.kernels import kernels, weights_of
 from heatbath.solvers.recurrence.scan import Scan
+from heatbath.solvers.recurrence.scan_kernels import NativeScan, ScanKernel
 from heatbath.solvers.recurrence.shallow import ShallowStep, as_shallow
 
 
 class CompiledScan:
-    """`Scan` for shallow piecewise-linear steps, many times faster on the CPU; the same answers to rounding.
+    """`Scan` for shallow piecewise-linear steps, many times faster; the same answers to rounding.
 
-    It takes transitions that `as_shallow` recognises, in float32 or float64 on the CPU, with no hook or with `Forcing`.
+    It takes transitions that `as_shallow` recognises, in float32 or float64, with no hook or with `Forcing`: on the CPU
+    by a kernel in C, on CUDA devices by one in Triton, where there is one.
     All else (other transitions, hooks, devices and precisions, forward-mode and second derivatives) goes to `Scan`.
 
     Args:
@@ -51,16 +54,27 @@ class CompiledScan:
     ) -> Solution:
         """As `Scan.solve`."""
         step = as_shallow(problem.transition)
-        table = kernels(problem.initial_state.dtype, self.instruction_set)
-        if step is None or table is None or not _fits(problem, step, on_step):
+        kernel = None if step is None else self._kernel(problem.initial_state)
+        if step is None or kernel is None or not _fits(problem, step, on_step):
             return self._reference.solve(problem, record=record, on_step=on_step, generator=generator)
         strength, signal = _forcing(on_step, problem)
         drive = None
         if problem.inputs is not None and step.C is not None:
             drive = torch.nn.functional.linear(problem.inputs[: problem.length], step.C)
-        value, proposal = forced_scan(table, step, problem.initial_state, problem.length, strength, signal, drive)
+        value, proposal = forced_scan(kernel, step, problem.initial_state, problem.length, strength, signal, drive)
         trace = {"proposal": proposal} if "proposal" in record else {}
         return Solution(value, stats={"evaluations": problem.length}, trace=trace)
+
+    def _kernel(self, start: Tensor) -> ScanKernel | None:
+        """For the device and the precision of the states."""
+        if start.device.type == "cpu":
+            table = kernels(start.dtype, self.instruction_set)
+            return None if table is None else NativeScan(table)
+        if start.device.type == "cuda" and start.dtype in (torch.float32, torch.float64) and find_spec("triton"):
+            from heatbath.solvers.recurrence.triton_scan import TritonScan  # triton is not everywhere
+
+            return TritonScan()
+        return None
 
 
 def _fits(problem: Recurrence, step: ShallowStep, on_step: StepHook | None) -> bool:
@@ -88,12 +102,12 @@ def _fits(problem: Recurrence, step: ShallowStep, on_step: StepHook | None) -> b
             if alpha.requires_grad or alpha.shape not in ((), (M,)):
                 return False
             tensors.append(alpha)
-    return all(_plain(tensor, start.dtype) for tensor in tensors)
+    return all(_plain(tensor, start) for tensor in tensors)
 
 
-def _plain(tensor: Tensor, dtype: torch.dtype) -> bool:
-    """Whether a tensor is memory on the host and no wrapper of another."""
-    if type(tensor) not in (Tensor, torch.nn.Parameter) or tensor.device.type != "cpu" or tensor.dtype != dtype:
+def _plain(tensor: Tensor, like: Tensor) -> bool:
+    """Whether a tensor is memory on the device, in the precision, of another, and no wrapper."""
+    if type(tensor) not in (Tensor, torch.nn.Parameter) or tensor.device != like.device or tensor.dtype != like.dtype:
         return False
     wrapped: bool = torch._C._functorch.is_functorch_wrapped_tensor(tensor)
     return not wrapped
@@ -105,12 +119,16 @@ def _forcing(hook: StepHook | None, problem: Recurrence) -> tuple[Tensor | None,
         return None, None
     assert isinstance(hook, Forcing)
     start = problem.initial_state
-    strength = torch.as_tensor(hook.alpha, dtype=start.dtype).detach().expand(start.shape[1]).contiguous()
+    alpha = hook.alpha
+    if isinstance(alpha, Tensor):
+        strength = alpha.detach().expand(start.shape[1]).contiguous()
+    else:
+        strength = start.new_full((start.shape[1],), alpha)
     return strength, hook.signal[: problem.length].contiguous()
 
 
 def forced_scan(
-    table: Kernels,
+    kernel: ScanKernel,
     step: ShallowStep,
     start: Tensor,
     length: int,
@@ -121,7 +139,7 @@ def forced_scan(
     """States after and before forcing, both `(length, batch, M)`; one tensor where nothing is forced.
 
     Args:
-        table: the kernels.
+        kernel: for the device of the tensors.
         step: F; differentiable in its weights.
         start: z_0, shape `(batch, M)`; differentiable.
         length: number of steps, at least 1.
@@ -129,81 +147,49 @@ def forced_scan(
         signal: shape `(length, batch, M)`, or None.
         drive: added to F, shape `(length, batch, M)`, or None; differentiable.
     """
-    weights = weights_of(step)
-    inputs: tuple[Any, ...] = (start, drive, *weights)
+    inputs: tuple[Any, ...] = (start, drive, *weights_of(step))
+    how = (kernel, step.clipped, length, strength, signal)
     if torch.is_grad_enabled() and any(tensor is not None and tensor.requires_grad for tensor in inputs):
-        value, proposal = _ForcedScan.apply(  # type: ignore[no-untyped-call]
-            table, step.clipped, length, strength, signal, *inputs
-        )
+        value, proposal = _ForcedScan.apply(*how, *inputs)  # type: ignore[no-untyped-call]
     else:
-        value, proposal = _forward(table, step.clipped, length, strength, signal, *inputs)
+        value, proposal = _forward(*how, *inputs)
     return (proposal, proposal) if signal is None else (value, proposal)
 
 
 def _forward(
-    table: Kernels,
-    clipped: bool,
-    length: int,
-    strength: Tensor | None,
-    signal: Tensor | None,
-    start: Tensor,
-    drive: Tensor | None,
-    *weights: Tensor,
+    kernel: ScanKernel, clipped: bool, length: int, strength: Any, signal: Any, start: Tensor, drive: Any, *weights: Any
 ) -> tuple[Tensor, Tensor]:
-    start, weights = start.contiguous(), tuple(weight.contiguous() for weight in weights)
     drive = None if drive is None else drive.contiguous()
-    proposal = start.new_empty((length, *start.shape))
-    value = proposal if signal is None else torch.empty_like(proposal)
-    shape = Shape(length, *start.shape, len(weights[4]), clipped)
-    kept = None if signal is None else value
-    call(table.forward, shape, pointers(*weights), start, strength, signal, drive, proposal, kept)
-    return value, proposal
+    held: Any = tuple(weight.contiguous() for weight in weights)
+    return kernel.forward(held, clipped, start.contiguous(), length, strength, signal, drive)
 
 
 class _ForcedScan(torch.autograd.Function):
     """Gradients by the adjoint recursion; a second derivative goes through the reference."""
 
     @staticmethod
-    def forward(ctx: Any, table: Any, clipped: bool, length: int, strength: Any, signal: Any, *inputs: Any) -> Any:
-        value, proposal = _forward(table, clipped, length, strength, signal, *inputs)
+    def forward(ctx: Any, kernel: Any, clipped: bool, length: int, strength: Any, signal: Any, *inputs: Any) -> Any:
+        value, proposal = _forward(kernel, clipped, length, strength, signal, *inputs)
         ctx.save_for_backward(strength, signal, value, *inputs)
-        ctx.table, ctx.clipped, ctx.length = table, clipped, length
+        ctx.kernel, ctx.clipped, ctx.length = kernel, clipped, length
         ctx.set_materialize_grads(False)
-        if signal is None:
-            # One output twice would be marked as changed in place.
-            return proposal.new_empty(0), proposal
-        return value, proposal
+        # One output must not be given twice.
+        return proposal.new_empty(0) if signal is None else value, proposal
 
     @staticmethod
     def backward(ctx: Any, *direct: Any) -> Any:
         strength, signal, value, start, _, *weights = ctx.saved_tensors
-        by_value, by_proposal = direct
-        if signal is None:
-            by_value = None
+        by_value, by_proposal = (None if signal is None else direct[0]), direct[1]
         if by_value is None and by_proposal is None:
             return (None,) * (7 + len(weights))
         if torch.is_grad_enabled():
             return None, None, None, None, None, *_reference_gradients(ctx, by_value, by_proposal)
-        start, weights = start.contiguous(), [weight.contiguous() for weight in weights]
-        by_value, by_proposal = (None if one is None else one.contiguous() for one in (by_value, by_proposal))
-        gradients = [torch.empty_like(weight) for weight in weights]
-        initial = torch.empty_like(start)
-        driven = torch.empty_like(value) if ctx.needs_input_grad[6] else None
-        shape = Shape(ctx.length, *start.shape, len(weights[4]), ctx.clipped)
-        call(
-            ctx.table.adjoint,
-            shape,
-            pointers(*weights),
-            start,
-            value,
-            strength,
-            by_proposal,
-            by_value,
-            pointers(*gradients),
-            initial,
-            driven,
-        )
-        return None, None, None, None, None, initial, driven, *gradients
+        held = tuple(weight.contiguous() for weight in weights)
+        given = [None if one is None else one.contiguous() for one in (by_value, by_proposal)]
+        driven = ctx.needs_input_grad[6]
+        how = (held, ctx.clipped, start.contiguous(), value, strength, *given, driven)
+        initial, drive, gradients = ctx.kernel.adjoint(*how)
+        return None, None, None, None, None, initial, drive, *gradients
 
 
 def _reference_gradients(ctx: Any, by_value: Tensor | None, by_proposal: Tensor | None) -> tuple[Tensor | None, ...]:
