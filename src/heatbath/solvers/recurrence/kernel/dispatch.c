@@ -54,24 +54,36 @@
 #endif
 #endif
 
+#ifdef X86_LEVELS
+#include <cpuid.h>
+
+/* 2 where processor and operating system have AVX-512 (F, DQ, BW, VL), 1 where AVX2 and FMA, else 0. Asked of the
+ * processor itself, since __builtin_cpu_supports needs a run-time library that not every compiler brings. */
+static int supported_level(void)
+{
+    unsigned a, b, c, d, enabled, upper;
+    if (!__get_cpuid(1, &a, &b, &c, &d)) return 0;
+    const unsigned fma = 1u << 12, osxsave = 1u << 27;
+    if ((c & (fma | osxsave)) != (fma | osxsave)) return 0;
+    __asm__("xgetbv" : "=a"(enabled), "=d"(upper) : "c"(0));
+    if ((enabled & 0x06) != 0x06 || !__get_cpuid_count(7, 0, &a, &b, &c, &d) || !(b & 1u << 5)) return 0;
+    const unsigned avx512 = 1u << 16 | 1u << 17 | 1u << 30 | 1u << 31;
+    return (b & avx512) == avx512 && (enabled & 0xe6) == 0xe6 ? 2 : 1;
+}
+#endif
+
 /* The table of the `level`-th instruction set (0 baseline, 1 AVX2, 2 AVX-512) for float64 or float32, or NULL where
  * this processor or this build has none. */
 const struct kernels *recurrence_kernels(int level, int float64)
 {
-    switch (level) {
-    case 0: return float64 ? &kernels_baseline_float64 : &kernels_baseline_float32;
 #ifdef X86_LEVELS
-    case 1:
-        __builtin_cpu_init();
-        if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) return NULL;
-        return float64 ? &kernels_avx2_float64 : &kernels_avx2_float32;
-    case 2:
-        __builtin_cpu_init();
-        if (!__builtin_cpu_supports("avx512f") || !__builtin_cpu_supports("avx512vl") ||
-            !__builtin_cpu_supports("avx512dq") || !__builtin_cpu_supports("avx512bw"))
-            return NULL;
-        return float64 ? &kernels_avx512_float64 : &kernels_avx512_float32;
+    static const struct kernels *tables[][2] = {{&kernels_baseline_float32, &kernels_baseline_float64},
+                                                {&kernels_avx2_float32, &kernels_avx2_float64},
+                                                {&kernels_avx512_float32, &kernels_avx512_float64}};
+    int highest = supported_level();
+#else
+    static const struct kernels *tables[][2] = {{&kernels_baseline_float32, &kernels_baseline_float64}};
+    int highest = 0;
 #endif
-    default: return NULL;
-    }
+    return level < 0 || level > highest ? NULL : tables[level][!!float64];
 }

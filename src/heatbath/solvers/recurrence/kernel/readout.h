@@ -1,12 +1,14 @@
 /* The affine observation model x = B z: its pseudo-inverse X = B+ with gradient, readout errors, condition number.
  * Small dense algebra in double precision, whatever the recurrence's. */
 
+#define READ_COUNT 4 /* sequences at once */
+
 struct NAME(readout) {
     int64_t N, M, wide_N, wide_M;  /* wide: vectors in a row of that many numbers */
     vector *B, *B_transposed;      /* [N][wide_M], [M][wide_N] */
     vector *X_transposed;          /* [N][wide_M] */
     vector *B_slope;               /* [N][wide_M] */
-    vector *error, *x;             /* [wide_N] */
+    vector *error;                 /* [READ_COUNT][wide_N] */
     double *B64, *X, *slope;       /* [N][M], [M][N], [N][M] */
     double *Q, *R, *S, *T;         /* [max(N, M)]^2 each */
     double *row;                   /* [3 (N + M)] */
@@ -16,7 +18,7 @@ struct NAME(readout) {
 static int NAME(prepare_readout)(struct NAME(readout) *o, int64_t N, int64_t M)
 {
     int64_t n = NAME(vectors)(N), m = NAME(vectors)(M), most = N > M ? N : M;
-    int64_t count = 3 * N * m + M * n + 2 * n, doubles = 3 * (N * M + N + M) + 4 * most * most;
+    int64_t count = 3 * N * m + M * n + READ_COUNT * n, doubles = 3 * (N * M + N + M) + 4 * most * most;
     char *memory = (char *)NAME(allocate)(count + (doubles * (int64_t)sizeof(double)) / (int64_t)sizeof(vector) + 1);
     *o = (struct NAME(readout)){.N = N, .M = M, .wide_N = n, .wide_M = m, .memory = memory};
     if (!memory) return -1;
@@ -26,8 +28,7 @@ static int NAME(prepare_readout)(struct NAME(readout) *o, int64_t N, int64_t M)
     o->X_transposed = v, v += N * m;
     o->B_slope = v, v += N * m;
     o->B_transposed = v, v += M * n;
-    o->error = v, v += n;
-    o->x = v, v += n;
+    o->error = v, v += READ_COUNT * n;
     double *d = (double *)v;
     o->B64 = d, d += N * M;
     o->X = d, d += N * M;
@@ -119,37 +120,63 @@ static int NAME(set_readout)(struct NAME(readout) *o, const real *B)
     return 0;
 }
 
-/* z = X x, [M]; the vectors of z's row are written up to wide_M. */
-INLINE void NAME(encode)(const struct NAME(readout) *o, const real *x, real *z)
+INLINE void NAME(put)(real *to, vector x, int64_t count)
+{
+    if (count >= LANES)
+        *(loose *)to = x;
+    else
+        memcpy(to, &x, count * sizeof(real));
+}
+
+/* z[b] = X x[b], z at M numbers from each other, for `count` sequences at once: one alone would wait for its sums. */
+INLINE void NAME(encode)(const struct NAME(readout) *o, const int count, const real *const *x, real *z)
 {
     for (int64_t k = 0; k < o->wide_M; k++) {
-        vector sum = {0};
-        for (int64_t i = 0; i < o->N; i++) sum += o->X_transposed[i * o->wide_M + k] * x[i];
-        int64_t left = o->M - k * LANES;
-        memcpy(z + k * LANES, &sum, (left < LANES ? left : LANES) * sizeof(real));
+        vector sum[READ_COUNT];
+        for (int b = 0; b < count; b++) sum[b] = (vector){0};
+        for (int64_t i = 0; i < o->N; i++) {
+            vector column = o->X_transposed[i * o->wide_M + k];
+            for (int b = 0; b < count; b++) sum[b] += column * x[b][i];
+        }
+        for (int b = 0; b < count; b++) NAME(put)(z + b * o->M + k * LANES, sum[b], o->M - k * LANES);
     }
 }
 
-/* Squared error of B z against x, in lanes; z [M] becomes scale B' error; the slope of B. z may be read beyond M. */
-INLINE vector NAME(read)(struct NAME(readout) *o, real *z, const real *x, real scale)
+/* Squared error of B z[b] against x[b], in lanes; z[b], M numbers apart, becomes scale B' error; adds to the slope of
+ * B. A whole vector may be read past the last z. */
+INLINE vector NAME(read)(struct NAME(readout) *o, const int count, real *z, const real *const *x, real scale)
 {
+    int64_t n = o->wide_N, m = o->wide_M, M = o->M, N = o->N;
     vector squares = {0};
-    memcpy(o->x, x, o->N * sizeof(real));
-    for (int64_t k = 0; k < o->wide_N; k++) {
-        vector error = -o->x[k];
-        for (int64_t m = 0; m < o->M; m++) error += o->B_transposed[m * o->wide_N + k] * z[m];
-        squares += error * error;
-        o->error[k] = scale * error;
+    for (int64_t k = 0; k < n; k++) {
+        vector error[READ_COUNT];
+        for (int b = 0; b < count; b++) NAME(load)(&error[b], x[b] + k * LANES, N - k * LANES < LANES ? N - k * LANES : LANES);
+        for (int b = 0; b < count; b++) error[b] = -error[b];
+        for (int64_t i = 0; i < M; i++) {
+            vector column = o->B_transposed[i * n + k];
+            for (int b = 0; b < count; b++) error[b] += column * z[b * M + i];
+        }
+        for (int b = 0; b < count; b++) {
+            squares += error[b] * error[b];
+            o->error[b * n + k] = scale * error[b];
+        }
     }
     const real *error = (const real *)o->error;
-    for (int64_t k = 0; k < o->wide_M; k++) {
-        vector back = {0}, states = *(const loose *)(z + k * LANES);
-        for (int64_t i = 0; i < o->N; i++) {
-            back += o->B[i * o->wide_M + k] * error[i];
-            o->B_slope[i * o->wide_M + k] += states * error[i];
+    for (int64_t k = 0; k < m; k++) {
+        vector back[READ_COUNT], states[READ_COUNT];
+        for (int b = 0; b < count; b++) {
+            back[b] = (vector){0};
+            states[b] = *(const loose *)(z + b * M + k * LANES);
         }
-        int64_t left = o->M - k * LANES;
-        memcpy(z + k * LANES, &back, (left < LANES ? left : LANES) * sizeof(real));
+        for (int64_t i = 0; i < N; i++) {
+            vector row = o->B[i * m + k], slope = o->B_slope[i * m + k];
+            for (int b = 0; b < count; b++) {
+                back[b] += row * error[b * n * LANES + i];
+                slope += states[b] * error[b * n * LANES + i];
+            }
+            o->B_slope[i * m + k] = slope;
+        }
+        for (int b = 0; b < count; b++) NAME(put)(z + b * M + k * LANES, back[b], M - k * LANES);
     }
     return squares;
 }

@@ -27,6 +27,7 @@ static const struct kernels NAME(kernels) = {TEXT(ISA), NAME(forward), NAME(adjo
 #undef ADJOINT_COUNT
 #undef NARROW_COUNT
 #undef STEPS
+#undef READ_COUNT
 #undef BOTH
 #undef ADJOINT
 #undef SIZE

@@ -47,24 +47,32 @@ static int NAME(prepare_trainer)(struct trainer *r, const struct training *t)
 static void NAME(gather)(struct trainer *r, const struct training *t, const real *series, const int64_t *starts,
                          const real *guess)
 {
-    int64_t M = t->M, N = t->N, row = r->w.vectors * LANES;
+    int64_t M = t->M, N = t->N, row = r->w.vectors * LANES, sequences = r->w.sequences;
     real *signal = (real *)r->signal, *first = (real *)r->forced;
-    for (int64_t b = 0; b < r->w.sequences; b++) {
-        const real *x = series + starts[b] * N;
-        for (int64_t i = 0; i <= t->T; i++) {
-            real *to = signal + i * row + b * M;
-            if (t->affine)
-                NAME(encode)(&r->readout, x + i * N, to);
-            else
-                for (int64_t m = 0; m < N; m++) to[m] = x[i * N + m];
+    for (int64_t i = 0; i <= t->T && t->affine; i++) {
+        const real *x[READ_COUNT];
+        int64_t b = 0;
+        for (; b + READ_COUNT <= sequences; b += READ_COUNT) {
+            for (int c = 0; c < READ_COUNT; c++) x[c] = series + (starts[b + c] + i) * N;
+            NAME(encode)(&r->readout, READ_COUNT, x, signal + i * row + b * M);
         }
-        for (int64_t m = 0; m < M; m++) first[b * M + m] = signal[b * M + m];
-        for (int64_t m = N; m < M && !t->affine; m++) {
-            real sum = 0;
-            for (int64_t i = 0; i < N; i++) sum += guess[(m - N) * N + i] * x[i];
-            first[b * M + m] = sum;
+        for (; b < sequences; b++) {
+            x[0] = series + (starts[b] + i) * N;
+            NAME(encode)(&r->readout, 1, x, signal + i * row + b * M);
         }
     }
+    for (int64_t b = 0; b < sequences && !t->affine; b++) {
+        const real *x = series + starts[b] * N;
+        for (int64_t i = 0; i <= t->T; i++)
+            for (int64_t m = 0; m < N; m++) signal[i * row + b * M + m] = x[i * N + m];
+    }
+    memcpy(first, signal, r->w.width * sizeof(real));
+    for (int64_t b = 0; b < sequences && !t->affine; b++)
+        for (int64_t m = N; m < M; m++) {
+            real sum = 0;
+            for (int64_t i = 0; i < N; i++) sum += guess[(m - N) * N + i] * series[starts[b] * N + i];
+            first[b * M + m] = sum;
+        }
 }
 
 /* Errors of all proposals become their gradients, in place; the sum of squares in lanes. */
@@ -82,11 +90,19 @@ static vector NAME(judge)(struct trainer *r, const struct training *t, const rea
             }
         return squares;
     }
-    for (int64_t i = 0; i < t->T; i++)
-        for (int64_t b = 0; b < r->w.sequences; b++) {
-            real *z = (real *)r->proposals + i * row + b * t->M;
-            squares += NAME(read)(&r->readout, z, series + (starts[b] + i + 1) * t->N, scale);
+    for (int64_t i = 0; i < t->T; i++) {
+        real *z = (real *)r->proposals + i * row;
+        const real *x[READ_COUNT];
+        int64_t b = 0;
+        for (; b + READ_COUNT <= r->w.sequences; b += READ_COUNT) {
+            for (int c = 0; c < READ_COUNT; c++) x[c] = series + (starts[b + c] + i + 1) * t->N;
+            squares += NAME(read)(&r->readout, READ_COUNT, z + b * t->M, x, scale);
         }
+        for (; b < r->w.sequences; b++) {
+            x[0] = series + (starts[b] + i + 1) * t->N;
+            squares += NAME(read)(&r->readout, 1, z + b * t->M, x, scale);
+        }
+    }
     return squares;
 }
 
