@@ -25,6 +25,14 @@ def register_solvers(register: Register) -> None:
     )
     register(
         Component(
+            "compiled",
+            "shallow piecewise-linear steps by compiled kernels on the CPU; anything else as `scan`",
+            "heatbath.solvers.recurrence.compiled:CompiledScan",
+            problem="recurrence",
+        )
+    )
+    register(
+        Component(
             "rk4",
             "classical Runge-Kutta of order 4, fixed steps",
             "heatbath.solvers.ode.rk4:RK4",

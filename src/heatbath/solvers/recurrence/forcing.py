@@ -17,7 +17,8 @@ class Forcing:
     It is data, so that a fused kernel may recognise it and never call it.
 
     Args:
-        alpha: forcing strength in [0, 1]; 0 lets the recurrence run free, 1 replaces the state by the signal.
+        alpha: forcing strength in [0, 1]; 0 lets the recurrence run free, 1 replaces the state by the signal. A tensor
+            of shape `(dim,)` gives each unit its own, 0 for units that no signal is known for.
         signal: what to force towards, shape `(length, batch, dim)`; entry `index` belongs to step `index + 1`.
 
     Reference:
@@ -28,7 +29,7 @@ class Forcing:
     0.25
     """
 
-    alpha: float
+    alpha: float | Tensor
     signal: Tensor
 
     def __call__(self, t: float, z: Tensor, info: Mapping[str, Any]) -> Tensor:
