@@ -23,6 +23,11 @@ STATE, MANIFEST = "state.pt", "manifest.json"
 PLACE = re.compile(r"step-(\d+)")
 
 
+def place_of(folder: Path, step: int) -> Path:
+    """Where the checkpoint of a step is, or would be."""
+    return folder / f"step-{step:09d}"
+
+
 def save(folder: Path, step: int, state: dict[str, Any]) -> Path:
     """Write `folder/step-<step>`; what is there under that name is replaced.
 
@@ -35,7 +40,7 @@ def save(folder: Path, step: int, state: dict[str, Any]) -> Path:
         RunError: when the state holds something else, or the system refuses to write, as on a full disk; the
             checkpoints before are intact.
     """
-    place = folder / f"step-{step:09d}"
+    place = place_of(folder, step)
     beside = folder / f".step-{step:09d}.tmp"
     shutil.rmtree(beside, ignore_errors=True)
     try:

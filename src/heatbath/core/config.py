@@ -22,6 +22,7 @@ from heatbath.core.choices import NONE, SLOTS, Pick, Slots
 from heatbath.core.errors import ConfigError
 from heatbath.core.host import Host
 from heatbath.core.plan import RESERVED, Place, Plan
+from heatbath.core.presets import preset
 from heatbath.core.text import Page
 
 FLAT = tyro.conf.arg(name="")
@@ -42,9 +43,15 @@ def read(host: Host, options: type, argv: Sequence[str], prog: str = "heatbath")
 
 
 def read_run(host: Host, experiment: str, argv: Sequence[str], prog: str | None = None) -> tuple[Any, Plan, Place]:
-    """Parse `argv` into an experiment's options, the plan and the place of a run. Raises as `read` does."""
+    """Parse `argv` into an experiment's options, the plan and the place of a run. Raises as `read` does.
+
+    `--preset NAME` in `argv` stands for the options of that preset, over which the other arguments win.
+    """
     options = host.options_type("experiments", experiment)
     assert options is not None  # the host refuses experiments without options
+    argv, chosen = take(argv, "--preset")
+    if chosen is not None:
+        argv = merge(to_argv(preset(options, chosen).options), argv)
     if shared := RESERVED & {entry.name for entry in fields(options)}:
         raise ConfigError(f"{experiment}: the option {sorted(shared)[0]!r} belongs to every run; rename it")
     reader = _Reader(host, argv)
@@ -152,6 +159,28 @@ def _goes_with(path: str, choice: str, name: str) -> bool:
     return path.startswith(f"{choice}.") and not weighs
 
 
+def take(argv: Sequence[str], option: str) -> tuple[list[str], str | None]:
+    """Arguments without an option, and its value, the last time that it was given.
+
+    Raises:
+        ConfigError: when the value is missing.
+
+    >>> take(["--seed", "1", "--preset=small"], "--preset")
+    (['--seed', '1'], 'small')
+    """
+    kept, value, words = [], None, list(argv)
+    while words:
+        word = words.pop(0)
+        name, equals, inline = word.partition("=")
+        if name != option:
+            kept.append(word)
+        elif equals or words:
+            value = inline if equals else words.pop(0)
+        else:
+            raise ConfigError(f"{option} needs a value")
+    return kept, value
+
+
 def _is_number(word: str) -> bool:
     try:
         float(word)
@@ -239,7 +268,9 @@ class _Reader:
         if name not in allowed:
             self.host.record(value.kind, name)
             raise ConfigError(f"--{path}: {name!r} does not serve {value.problem!r}; these do: {', '.join(allowed)}")
-        about = tyro.conf.arg(name=path, prefix_name=False, help=f"`heatbath list {value.kind}` says what each is")
+        short = "".join(f"; {word} is short for {full}" for word, full in sorted(value.aliases.items()))
+        told = f"`heatbath list {value.kind}` says what each is{short}"
+        about = tyro.conf.arg(name=path, prefix_name=False, help=told)
         members: list[tuple[str, Any, Any]] = [("name", Annotated[Literal[allowed], about], field(default=name))]
         options = self.host.options_type(value.kind, name) if name != NONE else None
         if options:
@@ -257,6 +288,7 @@ class _Reader:
         if not word or word.startswith("--"):
             names = ", ".join(self.host.names(value.kind, value.problem))
             raise ConfigError(f"--{path} needs a name, one of the {value.kind}: {names}")
+        word = value.aliases.get(word, word)
         self.chosen[path] = [word]
         if value.kind == "schedules" and _is_number(word):
             self.chosen[path] = [CONSTANT, f"--{path}.level", word]
@@ -327,7 +359,7 @@ def _plain(value: Any) -> Any:
         return value
     if origin.kind == "pick":
         options, weight = (_plain(getattr(value, part, None)) for part in ("options", "weight"))
-        return Pick(origin.source.kind, value.name, options, origin.source.problem, weight)
+        return Pick(origin.source.kind, value.name, options, origin.source.problem, weight, origin.source.aliases)
     parts = {entry.name: _plain(getattr(value, entry.name)) for entry in fields(value)}
     if origin.kind == "slots":
         return Slots(origin.source.kind, parts)

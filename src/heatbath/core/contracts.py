@@ -22,9 +22,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from matplotlib.figure import Figure
     from torch import Generator, Tensor
 
@@ -254,13 +256,24 @@ class Metric(Protocol):
     def reset(self) -> None: ...
 
 
+class Saved(Protocol):
+    """A picture that writes itself, as animations do."""
+
+    def save(self, path: Path) -> None: ...
+
+
+Picture: TypeAlias = "Figure | Saved"
+"""A matplotlib figure, or what has `save(path)` instead."""
+
+
 @runtime_checkable
 class Task(Protocol):
     """One experiment, built; the loop knows nothing else about a method.
 
     A task may also have `chunk`, the number of steps that one call of `step` does (1 where absent; the last call may
-    do fewer), `references()`, columns of values to print beside its own, and `outcome(metrics)`, which says `finished`
-    or `collapsed`.
+    do fewer), `references()`, columns of values to print beside its own, `outcome(metrics)`, which says `finished` or
+    `collapsed`, and `score`, the name of a metric, the smaller the better, by which the best evaluation of a run is
+    reported beside the last, and its checkpoint kept.
     """
 
     def step(self, clock: Clock) -> Mapping[str, Tensor | float]:
@@ -272,8 +285,8 @@ class Task(Protocol):
     def barrier(self) -> None:
         """Called before every checkpoint: drop what cannot be saved (environments reset here)."""
 
-    def figures(self) -> Mapping[str, Callable[[], Figure]]:
-        """Pictures by file name, drawn when called."""
+    def figures(self) -> Mapping[str, Callable[[], Picture]]:
+        """Pictures by file name, drawn when called; `course` becomes course.png, `course.gif` keeps its ending."""
 
     def state_dict(self) -> dict[str, Any]:
         """Tensors and plain Python. Components that `setup.build` made are saved by the host, not here."""

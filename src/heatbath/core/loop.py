@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import Any
 
 import torch
 
@@ -162,6 +163,7 @@ def _write_result(run: Run, outcome: str, seconds: float, error: BaseException |
         "seed": run.plan.seed,
         "step": run.clock.step,
         "metrics": finite_or_null(run.metrics),
+        "best": run.best and {**run.best, "metrics": finite_or_null(run.best["metrics"])},
         "references": {name: finite_or_null(column) for name, column in columns.items()},
         "components": run.host.provenance(run.setup.used),
         "figures": figures,
@@ -183,8 +185,12 @@ def _draw(run: Run) -> list[str]:
     try:
         for name, make in run.task.figures().items():
             run.files.figures.mkdir(exist_ok=True)
-            path = run.files.figures / f"{name}.png"
-            make().savefig(path, dpi=150, bbox_inches="tight")
+            path = run.files.figures / (name if "." in name else f"{name}.png")
+            picture: Any = make()
+            if hasattr(picture, "savefig"):
+                picture.savefig(path, dpi=150, bbox_inches="tight")
+            else:
+                picture.save(path)
             names.append(path.relative_to(run.directory).as_posix())
     except ModuleNotFoundError as missing:
         logger.warning("no figures: they need pip install 'heatbath[plot]' (missing: %s)", missing.name)

@@ -136,6 +136,13 @@ def _cells(table: Table, runs: Sequence[Run]) -> Iterator[tuple[str, Cell]]:
         yield metric, Cell(tuple(metrics.get(metric, math.nan) for metrics in measured))
 
 
+def _best(table: Table, runs: Sequence[Run]) -> Iterator[Cell]:
+    """The evaluation of each run with the smallest score, chosen after the fact."""
+    values = [(run.best or {}).get("metrics", {}) for run in runs]
+    for metric in table.metrics:
+        yield Cell(tuple(math.nan if (v := one.get(metric)) is None else v for one in values))
+
+
 def _published(value: float | tuple[float, float] | None) -> str:
     return f"{number(value[0])} ± {number(value[1])}" if isinstance(value, tuple) else number(value)
 
@@ -149,12 +156,18 @@ def _render(
         ended = Counter(run.status for run in made[row.name])
         counts = ", ".join(f"{count} {status}" for status, count in sorted(ended.items()))
         lines.append((row.name, "ours", *(str(cell) for _, cell in _cells(table, made[row.name])), counts))
+        if any(run.best for run in made[row.name]):
+            lines.append(("", "ours, best", *(str(cell) for cell in _best(table, made[row.name])), ""))
         if row.published:
             lines.append(("", "published", *(_published(row.published.get(metric)) for metric in table.metrics), ""))
     changed = f", with {' '.join(argv)}" if argv else ""
     notes = [f"{row.name}: {row.note}" for row in table.rows if row.note]
     about = f"{name}: median ± MAD over seeds {', '.join(map(str, seeds))}, last checkpoint{changed}"
     return "\n".join([about, "", columns(lines), "", *notes, f"published: {table.source}", ""])
+
+
+def _kept(run: Run) -> dict[str, Any] | None:
+    return run.best and {**run.best, "metrics": finite_or_null(run.best["metrics"])}
 
 
 def _data(table: Table, made: Mapping[str, Sequence[Run]]) -> dict[str, Any]:
@@ -167,7 +180,7 @@ def _data(table: Table, made: Mapping[str, Sequence[Run]]) -> dict[str, Any]:
                 "options": json.loads(json.dumps(dict(row.options))),
                 "published": dict(row.published),
                 "runs": [
-                    {"seed": r.plan.seed, "status": r.status, "metrics": finite_or_null(r.metrics)}
+                    {"seed": r.plan.seed, "status": r.status, "metrics": finite_or_null(r.metrics), "best": _kept(r)}
                     for r in made[row.name]
                 ],
             }
