@@ -17,6 +17,7 @@ from torch import Generator, Tensor
 from heatbath.core.contracts import Clock
 from heatbath.core.errors import ConfigError
 from heatbath.plugins.gtf import options as opt
+from heatbath.plugins.gtf.norms import spectral_norms
 from heatbath.plugins.gtf.observation import jacobian
 
 
@@ -52,14 +53,6 @@ class Jacobians:
             )
         found: Tensor = self.dynamics.norm_bound()
         return found
-
-
-def spectral_norms(matrices: Tensor) -> Tensor:
-    """Largest singular values, from the eigenvalues of J^T J, shape `(..., M, M)` to `(...,)`; NaN where J has one."""
-    gram = matrices.mT @ matrices
-    sound = gram.isfinite().all(-1).all(-1)
-    largest = torch.linalg.eigvalsh(gram.nan_to_num(0.0, 0.0, 0.0))[..., -1].clamp_min(0.0).sqrt()
-    return torch.where(sound, largest, math.nan)
 
 
 def arithmetic_mean(jacobians: Jacobians) -> Tensor:

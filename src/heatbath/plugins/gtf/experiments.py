@@ -17,6 +17,7 @@ from heatbath.plugins.gtf import options as opt
 from heatbath.plugins.gtf.adaptive import Jacobians
 from heatbath.plugins.gtf.collapse import cycle_length
 from heatbath.plugins.gtf.data import Data, measured, simulated
+from heatbath.plugins.gtf.measures import floors
 from heatbath.plugins.gtf.observation import LatentModel
 from heatbath.plugins.gtf.training import AutogradTrainer, Piece, Trainer, Windows
 
@@ -30,6 +31,11 @@ MEASURED = frozenset({"prediction", "target", "model", "solution:states", "fact:
 FEEDBACK = frozenset({"feedback:jacobians"})
 TRANSIENT = 0.25
 """Part of the test series' length by which a free run is longer, and which is left out."""
+COMPILED = "compiled"
+SLOW = (
+    "%s is trained in torch step by step, for the compiled trainer does not know it, or was not built: some hundred times "
+    "slower, so perhaps with a shorter --window and fewer --steps"
+)
 COLLAPSED = 0.1
 """A model of a chaotic system whose largest exponent is below this part of the system's has collapsed."""
 
@@ -57,9 +63,7 @@ class Reconstruction:
         self.objective = setup.objective("losses", options.losses, TRAINED | recorded)
         self.metrics = self._undriven(setup.metrics("metrics", options.metrics, MEASURED))
         self.windows = Windows(self.data.train, self.data.inputs, options.window)
-        self.trainer: Trainer = AutogradTrainer(
-            self.model, self.windows, self.solver, self.objective, options.interval, self.generator
-        )
+        self.trainer = self._trainer()
         self._course: list[Tensor] = []
 
     def _data(self, setup: Setup) -> Data:
@@ -87,6 +91,18 @@ class Reconstruction:
         return Metrics({name: metric for name, metric in metrics.terms.items() if name not in left_out})
 
     # Training
+
+    def _trainer(self) -> Trainer:
+        """The compiled one where it can honour every choice, else automatic differentiation."""
+        options = self.options
+        if options.solver.name == COMPILED:
+            fused = kernel_trainer(self.model, self.windows, self.objective, options.losses, options.interval)
+            if fused is not None:
+                return fused
+            logger.warning(SLOW, options.model.name)
+        return AutogradTrainer(
+            self.model, self.windows, self.solver, self.objective, options.interval, self.generator
+        )
 
     def step(self, clock: Clock) -> dict[str, Tensor | float]:
         """An epoch: metrics are means over its batches."""
@@ -179,14 +195,13 @@ class Reconstruction:
         """The system's own values, and the distance between two true series, which no model can be asked to beat."""
         other = self.data.second()
         shared = min(len(other), len(self.data.test))
-        values = {"prediction": other[None, :shared], "target": self.data.test[None, :shared]}
-        context = StepContext(Clock(0, 1), values, "evaluate")
-        between = {name: metric for name, metric in self.metrics.terms.items() if metric.needs <= values.keys()}
-        floor: dict[str, float | None] = dict(Metrics(between)(context))
+        floor: dict[str, float | None] = dict(floors(self.metrics.terms, self.data.test[:shared], other[:shared]))
         if self.data.lyapunov_max is None:
             return {self.data.named: floor}
-        system = {**dict.fromkeys(floor, 0.0), "prediction_error_20": 0.0, "lyapunov_max": self.data.lyapunov_max}
-        return {"true system": {**system, "cycle_length": 0.0}, self.data.named: floor}
+        exact = {**dict.fromkeys(self.metrics.terms, None), **dict.fromkeys(floor, 0.0), "cycle_length": 0.0}
+        known = {"prediction_error_20": 0.0, "lyapunov_max": self.data.lyapunov_max}
+        exact |= {name: value for name, value in known.items() if name in exact}
+        return {"true system": exact, self.data.named: floor}
 
     def outcome(self, metrics: Mapping[str, float]) -> str:
         """`collapsed` when the free run comes to rest, runs in a circle, or is not chaotic where the system is.

@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from heatbath.core.errors import ConfigError
 from heatbath.plugins.gtf import options as opt
+from heatbath.plugins.gtf.norms import spectral_norms
 from heatbath.solvers.recurrence.shallow import ShallowStep
 
 WORTH_WIDENING = 4096
@@ -117,7 +118,7 @@ class ShallowPLRNN(PiecewiseLinear):
 
     def norm_bound(self) -> Tensor:
         """max |A| + |W1| |W2|, in spectral norms."""
-        return self.A.abs().max() + _norm(self.W1) * _norm(self.W2)
+        return self.A.abs().max() + spectral_norms(self.W1) * spectral_norms(self.W2)
 
 
 class PLRNN(PiecewiseLinear):
@@ -164,7 +165,7 @@ class PLRNN(PiecewiseLinear):
 
     def norm_bound(self) -> Tensor:
         """max |A| + |W|; subtracting the mean is a projection."""
-        return self.A.abs().max() + _norm(_hollow(self.W))
+        return self.A.abs().max() + spectral_norms(_hollow(self.W))
 
     def shallow(self) -> ShallowStep:
         """W1 = W, W2 the identity, or the projection that subtracts the mean."""
@@ -225,7 +226,7 @@ class DendriticPLRNN(PiecewiseLinear):
 
     def norm_bound(self) -> Tensor:
         """max |A| + |W| sum_b |alpha_b|."""
-        return self.A.abs().max() + _norm(_hollow(self.W)) * self.alpha.abs().sum()
+        return self.A.abs().max() + spectral_norms(_hollow(self.W)) * self.alpha.abs().sum()
 
     def shallow(self) -> ShallowStep | None:
         """M B hidden units: W1 = [alpha_1 W, .., alpha_B W], W2 = [1; ..; 1], h2 = -H; None where that is much."""
@@ -286,7 +287,7 @@ class AlmostLinearRNN(PiecewiseLinear):
 
     def norm_bound(self) -> Tensor:
         """max |A| + |W|."""
-        return self.A.abs().max() + _norm(self.W)
+        return self.A.abs().max() + spectral_norms(self.W)
 
     def shallow(self) -> ShallowStep:
         """A straight unit is two bent ones, z = relu(z) - relu(-z): 2 (M - P) + P hidden units."""
@@ -317,8 +318,3 @@ def _coupling(M: int) -> Tensor:
 def _hollow(W: Tensor) -> Tensor:
     """W without its diagonal, which so has no gradient."""
     return W - torch.diag(torch.diagonal(W))
-
-
-def _norm(matrix: Tensor) -> Tensor:
-    norm: Tensor = torch.linalg.matrix_norm(matrix, 2)
-    return norm

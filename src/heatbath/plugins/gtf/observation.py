@@ -51,7 +51,7 @@ class Identity(nn.Module):
         self.size, self.hidden = observation_size, latent_size - observation_size
         bound = (6 / latent_size) ** 0.5
         shape = (self.hidden, observation_size)
-        self.start = nn.Parameter(torch.empty(shape).uniform_(-bound, bound)) if self.hidden else None
+        self.guess = nn.Parameter(torch.empty(shape).uniform_(-bound, bound)) if self.hidden else None
 
     def observe(self, z: Tensor) -> Tensor:
         """The observation at a state, `(..., M)` to `(..., N)`."""
@@ -59,7 +59,7 @@ class Identity(nn.Module):
 
     def encode(self, x: Tensor) -> Tensor:
         """The state to start from at an observation, `(..., N)` to `(..., M)`."""
-        return x if self.start is None else torch.cat([x, functional.linear(x, self.start)], -1)
+        return x if self.guess is None else torch.cat([x, functional.linear(x, self.guess)], -1)
 
     def signal(self, x: Tensor) -> Tensor:
         """What states are forced towards at an observation, `(..., N)` to `(..., M)`; 0 where nothing is forced."""

@@ -241,7 +241,7 @@ class Reconstruction:
     """units of the model's state (M); 0 takes as many as there are variables"""
     observation: Pick = pick("models", "identity", problem="observation")
     """how a state is observed, and what it is forced towards"""
-    solver: Pick = pick("solvers", "scan", problem="recurrence")
+    solver: Pick = pick("solvers", "compiled", problem="recurrence")
     """how the model is stepped"""
     learning_rate: Pick = pick("schedules", "exponential", start=1e-3, end=1e-6)
     """of RAdam, set once an epoch"""

@@ -58,7 +58,11 @@ class Piece:
 
 
 class Trainer(Protocol):
-    """Takes optimiser steps; `fused` says whether a compiled kernel takes them whole."""
+    """Takes optimiser steps; `fused` says whether a compiled kernel takes them whole.
+
+    A state is, by the name of each parameter, how often it was updated, and RAdam's running means of its gradient and
+    of that squared: the same for all trainers, so that one goes on where another stopped.
+    """
 
     fused: bool
 
@@ -128,7 +132,16 @@ class AutogradTrainer:
         return {"loss": total.detach(), **metrics}
 
     def state_dict(self) -> dict[str, Any]:
-        return {"optimizer": self.optimizer.state_dict()}
+        moments = {}
+        for name, parameter in self.model.named_parameters():
+            if kept := self.optimizer.state.get(parameter):
+                moments[name] = (int(kept["step"]), kept["exp_avg"].clone(), kept["exp_avg_sq"].clone())
+        return {"moments": moments}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.optimizer.load_state_dict(state["optimizer"])
+        self.optimizer.state.clear()
+        for name, parameter in self.model.named_parameters():
+            if name in state["moments"]:
+                done, mean, square = state["moments"][name]
+                averages = {"exp_avg": mean.to(parameter).clone(), "exp_avg_sq": square.to(parameter).clone()}
+                self.optimizer.state[parameter] = {"step": torch.tensor(float(done)), **averages}
