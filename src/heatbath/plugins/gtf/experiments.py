@@ -17,6 +17,7 @@ from heatbath.plugins.gtf import options as opt
 from heatbath.plugins.gtf.adaptive import Jacobians
 from heatbath.plugins.gtf.collapse import cycle_length
 from heatbath.plugins.gtf.data import Data, measured, simulated
+from heatbath.plugins.gtf.fused import kernel_trainer
 from heatbath.plugins.gtf.measures import floors
 from heatbath.plugins.gtf.observation import LatentModel
 from heatbath.plugins.gtf.training import AutogradTrainer, Piece, Trainer, Windows
