@@ -8,7 +8,7 @@ from heatbath.core.errors import ConfigError
 from heatbath.plugins.gtf import series as files
 from heatbath.testing import check_experiment, invoke
 
-SMALL = "--steps 4 --window 5 --batch 3 --batches-per-epoch 2"
+SMALL = "--steps 4 --window 5 --batch 3 --batches-per-epoch 2 --metrics.lyapunov-max.steps 10"
 
 
 def wave(points=400, dim=2):
@@ -35,8 +35,9 @@ def test_numbers_in_columns_are_read(tmp_path):
     array = wave(7)
     save(tmp_path, array.astype(np.float32))
     (tmp_path / "a.csv").write_text("x,y\n" + "\n".join(f"{x!r},{y!r}" for x, y in array.tolist()) + "\n\n")
-    torch.testing.assert_close(files.read(str(tmp_path / "a.csv")), torch.from_numpy(array))
-    torch.testing.assert_close(files.read("series.npy", str(tmp_path)), torch.from_numpy(array), rtol=1e-6, atol=1e-6)
+    expected = torch.from_numpy(array).double()
+    torch.testing.assert_close(files.read(str(tmp_path / "a.csv")), expected)
+    torch.testing.assert_close(files.read("series.npy", str(tmp_path)), expected, rtol=1e-6, atol=1e-6)
 
 
 def test_a_file_is_found_where_the_environment_says(tmp_path, monkeypatch):
@@ -139,7 +140,7 @@ def test_a_missing_file_is_looked_for(host, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ("--inputs in.npy", "--inputs: expected a row for each of the 400 points, got 399"),
+        ("--inputs in.npy", "--inputs: expected a row for each of the 400 points of --series, got 399"),
         ("--inputs gap.npy", "--inputs: 1 of 400 values are not finite"),
         ("--inputs good.npy --test series.npy", "--inputs and --test-inputs go together"),
         ("--test-inputs good.npy", "--test-inputs goes with --test"),
@@ -159,7 +160,8 @@ def test_inputs_and_parts_must_fit(host, tmp_path, options, message):
 
 # Runs
 
-TINY = {"window": 5, "batch": 3, "batches_per_epoch": 2}
+QUICK = {"lyapunov_max": {"segments": 2, "steps": 10, "transient": 2}, "prediction_error_20": {"steps": 3}}
+TINY = {"window": 5, "batch": 3, "batches_per_epoch": 2, "metrics": QUICK}
 
 
 def test_a_file_is_learned_and_resumed(host, tmp_path):

@@ -93,9 +93,6 @@ def measured(options: opt.Series, setup: Setup) -> Data:
     needed = options.window + 1
     files.check(train, "--series", needed)
     files.check(test, "--test" if options.test else "--series, its test part", needed, train.shape[1])
-    for name, values, beside in (("--inputs", inputs, train), ("--test-inputs", test_inputs, test)):
-        if values is not None and len(values) != len(beside):
-            raise ConfigError(f"{name}: expected a row for each of the {len(beside)} points, got {len(values)}")
     scale = Scale.of(train, setup.device)
     if not options.standardise:
         scale = Scale(torch.zeros_like(scale.mean), torch.ones_like(scale.mean), setup.device)
@@ -127,21 +124,32 @@ def noise(series: Tensor, level: float, generator: torch.Generator) -> Tensor:
 
 def _parts(options: opt.Series) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
     """Training and test series, embedded, and their inputs."""
-    lost = (options.embedding - 1) * options.delay
-    whole = files.embed(files.read(options.series, options.data), options.embedding, options.delay)
-    inputs = files.read(options.inputs, options.data)[lost:] if options.inputs else None
-    if inputs is not None:
-        files.check_finite(inputs, "--inputs")
-    if not options.test:
-        if options.test_inputs:
-            raise ConfigError("--test-inputs goes with --test; without a test file, the end of --inputs is used")
-        cut = round(options.split * len(whole))
-        ends = (None, None) if inputs is None else (inputs[:cut], inputs[cut:])
-        return whole[:cut], whole[cut:], *ends
-    if bool(options.inputs) != bool(options.test_inputs):
-        raise ConfigError("--inputs and --test-inputs go together where there is a --test file")
-    test = files.embed(files.read(options.test, options.data), options.embedding, options.delay, "--test")
-    test_inputs = files.read(options.test_inputs, options.data)[lost:] if options.test_inputs else None
-    if test_inputs is not None:
-        files.check_finite(test_inputs, "--test-inputs")
-    return whole, test, inputs, test_inputs
+    whole, inputs = _read(options, "--series", options.series, "--inputs", options.inputs)
+    if options.test:
+        if bool(options.inputs) != bool(options.test_inputs):
+            raise ConfigError("--inputs and --test-inputs go together where there is a --test file")
+        test, test_inputs = _read(options, "--test", options.test, "--test-inputs", options.test_inputs)
+        return whole, test, inputs, test_inputs
+    if options.test_inputs:
+        raise ConfigError("--test-inputs goes with --test; without a test file, the end of --inputs is used")
+    cut = round(options.split * len(whole))
+    ends = (None, None) if inputs is None else (inputs[:cut], inputs[cut:])
+    return whole[:cut], whole[cut:], *ends
+
+
+def _read(
+    options: opt.Series, option: str, name: str, inputs_option: str, inputs_name: str
+) -> tuple[Tensor, Tensor | None]:
+    """A series, embedded, and the inputs at its points."""
+    series = files.read(name, options.data)
+    files.check_finite(series, option)
+    embedded = files.embed(series, options.embedding, options.delay, option)
+    if not inputs_name:
+        return embedded, None
+    inputs = files.read(inputs_name, options.data)
+    files.check_finite(inputs, inputs_option)
+    if len(inputs) != len(series):
+        raise ConfigError(
+            f"{inputs_option}: expected a row for each of the {len(series)} points of {option}, got {len(inputs)}"
+        )
+    return embedded, inputs[len(series) - len(embedded) :]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import math
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -90,11 +91,14 @@ def _number(cell: str, path: Path, line: int, column: int) -> float:
 
 
 def _laser() -> np.ndarray:
-    try:
-        from reservoirpy import datasets  # type: ignore[import-untyped]
-    except ModuleNotFoundError as error:
-        raise MissingExtra(f"`laser` needs: pip install 'heatbath[data]' (missing: {error.name})") from None
-    return np.asarray(datasets.santafe_laser(), dtype=np.float64).reshape(-1, 1)
+    """Read out of the package, which need not be imported for it."""
+    spec = find_spec("reservoirpy")
+    if spec is None or spec.origin is None:
+        raise MissingExtra("`laser` needs: pip install 'heatbath[data]' (missing: reservoirpy)")
+    path = Path(spec.origin).parent / "datasets" / "santafe_laser.npy"
+    if not path.is_file():
+        raise ConfigError(f"the installed reservoirpy has no {path.name}; 0.4.2 has")
+    return _npy(path).astype(np.float64).reshape(-1, 1)
 
 
 def embed(series: Tensor, copies: int, delay: int, option: str = "--series") -> Tensor:
