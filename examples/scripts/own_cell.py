@@ -56,7 +56,14 @@ if __name__ == "__main__":
     host = heatbath.Host().load()
     host.add(Plugin(), "own")
     run = heatbath.run(
-        "gtf.lorenz63", host=host, model="own/cell", latent=16, observation="affine", window=30, points=20_000, steps=steps
+        "gtf.lorenz63",
+        host=host,
+        model="own/cell",
+        latent=16,
+        observation="affine",
+        window=30,
+        points=20_000,
+        steps=steps,
     )
     print(f"{run.task.model.dynamics.cell}")
     print(f"{run.status}: D_stsp {run.metrics['d_stsp']:.3g}, PE(20) {run.metrics['prediction_error_20']:.3g}")

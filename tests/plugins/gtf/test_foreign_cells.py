@@ -131,7 +131,8 @@ def test_a_foreign_cell_is_named_on_the_command_line(host, tmp_path):
     )
     done = invoke(line, host, cwd=tmp_path)
     assert done.exit_code == 0, done.stderr
-    assert "gru is trained in torch step by step" in done.stderr
+    assert "the compiled trainer is not used, for " in done.stderr
+    assert "fewer --steps and a shorter --window" in done.stderr
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -18,7 +18,9 @@ def draw(*shape, seed=0):
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
-@pytest.mark.parametrize(("name", "N", "M"), [("identity", 3, 3), ("identity", 3, 5), ("affine", 3, 3), ("affine", 3, 5)])
+@pytest.mark.parametrize(
+    ("name", "N", "M"), [("identity", 3, 3), ("identity", 3, 5), ("affine", 3, 3), ("affine", 3, 5)]
+)
 def test_an_encoded_observation_is_seen_again(host, name, N, M):
     seen, x = observation(host, name, N, M), draw(7, N)
     torch.testing.assert_close(seen.observe(seen.encode(x)), x)
@@ -105,7 +107,9 @@ def test_the_losses_conform(host):
 def test_the_penalty_needs_a_readout(host):
     dynamics = build(host, "models", "plrnn", facts={"latent_size": 3}).double()
     with pytest.raises(ConfigError, match="needs an observation with a readout, such as --observation affine"):
-        check_loss(host, "gtf.observation", values={"model": LatentModel(dynamics, observation(host, "identity", 3, 3))})
+        check_loss(
+            host, "gtf.observation", values={"model": LatentModel(dynamics, observation(host, "identity", 3, 3))}
+        )
 
 
 def test_squared_weights_leave_the_observation_out(host):

@@ -182,7 +182,7 @@ def test_a_driven_series_is_learned_with_its_inputs(host, tmp_path, caplog):
     assert run.task.model.dynamics.C.shape == (2, 1)
     assert "lyapunov_max" not in run.metrics
     assert "they cannot follow external inputs: lyapunov_max, prediction_error_20" in caplog.text
-    states, seen = run.task.free_run()
+    _, seen = run.task.free_run()
     expected, z = [], run.task.data.test[:1]
     for s in run.task.data.test_inputs[1:]:
         z = run.task.model(z, s.unsqueeze(0))

@@ -105,18 +105,20 @@ def test_one_trainer_goes_on_where_the_other_stopped(host, tmp_path, first):
 
 @compiled
 @pytest.mark.parametrize(
-    "how",
+    ("how", "reason"),
     [
-        {"solver": "scan"},
-        {"model": "plrnn"},
-        {"losses": {"l2": "none", "more": "mse"}},
-        {"losses": {"fit": {"weight": 0.5}}},
-        {"losses": {"fit": {"weight": {"use": "linear", "start": 1.0, "end": 1.0}}}},
+        ({"solver": "scan"}, ""),
+        ({"model": "plrnn"}, "it knows the shallow PLRNN, not PLRNN"),
+        ({"losses": {"l2": "none", "more": "mse"}}, "it knows the losses mse of weight 1, gtf.l2"),
+        ({"losses": {"fit": {"weight": 0.5}}}, "it knows the losses mse of weight 1, gtf.l2"),
+        ({"losses": {"fit": {"weight": {"use": "linear", "start": 1.0, "end": 1.0}}}}, "it knows the losses"),
     ],
     ids=str,
 )
-def test_what_the_kernel_does_not_know_goes_by_differentiation(host, tmp_path, how):
+def test_what_the_kernel_does_not_know_goes_by_differentiation(host, tmp_path, caplog, how, reason):
     assert not task(host, tmp_path, "a", **how).trainer.fused
+    assert reason in caplog.text
+    assert bool(caplog.text) == bool(reason)
 
 
 @compiled

@@ -17,7 +17,7 @@ from heatbath.plugins.gtf import options as opt
 from heatbath.plugins.gtf.adaptive import Jacobians
 from heatbath.plugins.gtf.collapse import cycle_length
 from heatbath.plugins.gtf.data import Data, measured, simulated
-from heatbath.plugins.gtf.fused import kernel_trainer
+from heatbath.plugins.gtf.fused import kernel_trainer, refusal
 from heatbath.plugins.gtf.measures import floors
 from heatbath.plugins.gtf.observation import LatentModel
 from heatbath.plugins.gtf.training import AutogradTrainer, Piece, Trainer, Windows
@@ -33,10 +33,7 @@ FEEDBACK = frozenset({"feedback:jacobians"})
 TRANSIENT = 0.25
 """Part of the test series' length by which a free run is longer, and which is left out."""
 COMPILED = "compiled"
-SLOW = (
-    "%s is trained in torch step by step, for the compiled trainer does not know it, or was not built: some hundred times "
-    "slower, so perhaps with a shorter --window and fewer --steps"
-)
+SLOW = "in torch a step takes some hundred times as long: think of fewer --steps and a shorter --window"
 COLLAPSED = 0.1
 """A model of a chaotic system whose largest exponent is below this part of the system's has collapsed."""
 
@@ -97,13 +94,11 @@ class Reconstruction:
         """The compiled one where it can honour every choice, else automatic differentiation."""
         options = self.options
         if options.solver.name == COMPILED:
-            fused = kernel_trainer(self.model, self.windows, self.objective, options.losses, options.interval)
-            if fused is not None:
-                return fused
-            logger.warning(SLOW, options.model.name)
-        return AutogradTrainer(
-            self.model, self.windows, self.solver, self.objective, options.interval, self.generator
-        )
+            reason = refusal(self.model, self.windows, options.losses)
+            if reason is None:
+                return kernel_trainer(self.model, self.windows, self.objective, options.losses, options.interval)
+            logger.warning("the compiled trainer is not used, for %s; %s", reason, SLOW)
+        return AutogradTrainer(self.model, self.windows, self.solver, self.objective, options.interval, self.generator)
 
     def step(self, clock: Clock) -> dict[str, Tensor | float]:
         """An epoch: metrics are means over its batches."""

@@ -53,7 +53,7 @@ def attractor(true: Tensor, generated: Tensor) -> Figure:
     for series, colour, name in ((true, TRUE, "true"), (generated, GENERATED, "generated")):
         below.plot(series[: SHOWN // 5, 0].numpy(), color=colour, linewidth=0.8, label=name)
     below.set(xlabel="step", ylabel="first variable", ylim=reach(true[:, 0]), xlim=(0, min(SHOWN // 5, len(true))))
-    below.legend(loc="upper right", ncols=2)
+    below.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, frameon=False, fontsize="small")
     return figure
 
 
@@ -82,7 +82,7 @@ def spectrum(true: Tensor, generated: Tensor, time_step: float) -> Figure:
         axes.set_visible(False)
     for axes in panels[:: min(dim, 3)]:
         axes.set_ylabel("normalised power")
-    panels[0].legend(loc="lower left")
+    panels[min(dim, 3) - 1].legend(loc="upper right", frameon=False, fontsize="small")
     return figure
 
 
@@ -141,5 +141,5 @@ def reach(values: Tensor) -> tuple[float, float]:
 
 def _cut(power: Tensor) -> int:
     """How many frequencies are worth drawing: those below which almost all power of every variable lies."""
-    beyond = (1 - power.cumsum(0)).amax(1) > 1e-6
-    return min(len(power), max(2, int(1.2 * int(beyond.sum()))))
+    beyond = (1 - power.cumsum(0)).amax(1) > 1e-4
+    return min(len(power), max(2, int(1.3 * int(beyond.sum()))))

@@ -25,8 +25,7 @@ FIT, PENALTY, CONDITION = "mse", "gtf.l2", "gtf.observation"
 class KernelTrainer:
     """The steps of `AutogradTrainer` in a compiled call: equal to rounding, some hundred times faster.
 
-    The model's parameters live in one flat vector from now on, which the kernel changes. Build it by `kernel_trainer`,
-    which says whether it can be.
+    The model's parameters live in one flat vector from now on, which the kernel changes. `kernel_trainer` builds it.
 
     Args:
         layout: of that vector.
@@ -96,22 +95,32 @@ class KernelTrainer:
         self.kernel.done.fill_(done)
 
 
+def refusal(model: LatentModel, windows: Windows, losses: Slots) -> str | None:
+    """Why the compiled trainer cannot take these steps, or None where it can."""
+    slots, parameters, series = _slots(losses), _parameters(model), windows.series
+    if series.device.type != "cpu" or kernels(series.dtype) is None:
+        return f"no kernel was built for {series.dtype} on {series.device.type}"
+    if parameters is None:
+        return f"it knows the shallow PLRNN, not {type(model.dynamics).__name__}"
+    if windows.inputs is not None:
+        return "it knows no external inputs"
+    if slots is None or (CONDITION in slots and "B" not in parameters):
+        return f"it knows the losses {FIT} of weight 1, {PENALTY} and, with an affine readout, {CONDITION}"
+    return None
+
+
 def kernel_trainer(
     model: LatentModel, windows: Windows, objective: Objective, losses: Slots, interval: int
-) -> KernelTrainer | None:
-    """The compiled trainer, or None where the model, the observation, the losses or the device are not for it.
+) -> KernelTrainer:
+    """The compiled trainer, where there is no `refusal`.
 
     It knows a shallow step whose weights are the model's own parameters, both observations of this plugin, the losses
     `mse` at weight 1, `gtf.l2` and `gtf.observation`, no external inputs, float32 and float64 on the CPU.
     """
-    slots = _slots(losses)
-    parameters = _parameters(model)
-    series = windows.series
-    if slots is None or parameters is None or windows.inputs is not None or series.device.type != "cpu":
-        return None
-    if (CONDITION in slots and "B" not in parameters) or kernels(series.dtype) is None:
-        return None
-    (M, L), N = parameters["W1"].shape, series.shape[1]
+    slots, parameters = _slots(losses), _parameters(model)
+    assert slots is not None
+    assert parameters is not None
+    (M, L), N = parameters["W1"].shape, windows.series.shape[1]
     layout = Layout(M, L, observed=N, clipped=model.shallow().clipped, affine="B" in parameters)
     weights = {slot: schedule for slot, (_, schedule) in objective.terms.items()}
     known = {id(parameter): name for name, parameter in model.named_parameters()}
