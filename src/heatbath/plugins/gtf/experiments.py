@@ -62,7 +62,7 @@ class Reconstruction:
         self.metrics = self._undriven(setup.metrics("metrics", options.metrics, MEASURED))
         self.windows = Windows(self.data.train, self.data.inputs, options.window)
         self.trainer = self._trainer()
-        self._course: list[Tensor] = []
+        self._course: list[tuple[int, float, Tensor]] = []
 
     def _data(self, setup: Setup) -> Data:
         return simulated(self.options, setup)
@@ -114,7 +114,7 @@ class Reconstruction:
         means = {name: total / batches for name, total in sums.items()}
         weights = torch.stack([p.detach().square().sum() for p in self.model.parameters()]).sum().sqrt()
         strength = self._strength(Clock(clock.step + batches - 1, clock.total))
-        self._remember(clock.step + batches, means["loss"], strength)
+        self._course.append((clock.step + batches, strength, means["loss"]))
         how = {"alpha": strength, "learning_rate": rate, "fused": float(self.trainer.fused)}
         return {**means, "weight_norm": weights, **how}
 
@@ -143,10 +143,13 @@ class Reconstruction:
             states = self.model.observation.signal(x[1:]).transpose(0, 1)
         self.alpha.observe({"jacobians": Jacobians(self.model.dynamics, states)})
 
-    def _remember(self, step: int, loss: Tensor, alpha: float) -> None:
-        """For the picture of the training's course."""
-        at = loss.new_tensor([step, alpha], dtype=torch.float64)
-        self._course.append(torch.cat([at, loss.detach().to(torch.float64).view(1)]))
+    def _training(self) -> Tensor:
+        """Step, forcing strength and loss of every epoch, shape `(epochs, 3)`, on the CPU."""
+        if not self._course:
+            return torch.zeros(0, 3, dtype=torch.float64)
+        steps, strengths, losses = zip(*self._course, strict=True)
+        known = torch.tensor([steps, strengths], dtype=torch.float64)
+        return torch.cat([known, torch.stack(losses).to("cpu", torch.float64).unsqueeze(0)]).T.contiguous()
 
     # Judging
 
@@ -217,7 +220,7 @@ class Reconstruction:
 
         free = self.free_run()[1].cpu()
         true, time_step = self._true(len(free)).cpu(), self.data.time_step
-        course = torch.stack(self._course).cpu() if self._course else torch.zeros(0, 3)
+        course = self._training()
         return {
             "attractor": lambda: figures.attractor(true, free),
             "spectrum": lambda: figures.spectrum(true, free, time_step),
@@ -231,14 +234,16 @@ class Reconstruction:
     def barrier(self) -> None: ...
 
     def state_dict(self) -> dict[str, Any]:
-        course = torch.stack(self._course).cpu() if self._course else torch.zeros(0, 3, dtype=torch.float64)
-        return {"trainer": self.trainer.state_dict(), "course": course, "data": self.data.digest}
+        return {"trainer": self.trainer.state_dict(), "course": self._training(), "data": self.data.digest}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         if state["data"] != self.data.digest:
             raise RunError("the series is not the one that this run was started with; put the old file back")
         self.trainer.load_state_dict(state["trainer"])
-        self._course = list(state["course"].to(self.data.train.device))
+        losses = state["course"][:, 2].to(self.data.train.device).unbind()
+        self._course = [
+            (int(step), alpha, loss) for (step, alpha, _), loss in zip(state["course"].tolist(), losses, strict=True)
+        ]
 
 
 class SeriesReconstruction(Reconstruction):

@@ -63,7 +63,7 @@ class Identity(nn.Module):
 
     def signal(self, x: Tensor) -> Tensor:
         """What states are forced towards at an observation, `(..., N)` to `(..., M)`; 0 where nothing is forced."""
-        return functional.pad(x, (0, self.hidden))
+        return functional.pad(x, (0, self.hidden)) if self.hidden else x
 
     def strength(self, alpha: float, like: Tensor) -> float | Tensor:
         """alpha, or one for each unit where some are not forced, shape `(M,)`."""

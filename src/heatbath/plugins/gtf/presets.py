@@ -30,7 +30,10 @@ def _losses(l2: float, observation: float) -> dict[str, Any]:
 
 
 _ECG = _signal({"series": "ecg/ecg_train.npy", "test": "ecg/ecg_test.npy"}, latent=5, hidden=250)
-_EEG = _signal({"series": "eeg/eeg.npy", "test": "eeg/eeg.npy"}, latent=16, hidden=512)
+_EEG = {
+    **_signal({"series": "eeg/eeg.npy", "test": "eeg/eeg.npy"}, latent=16, hidden=512),
+    "metrics": {"d_stsp": "d-stsp-mixture"},
+}
 
 ECG: Mapping[str, Preset] = {
     "ecg-gtf": Preset(

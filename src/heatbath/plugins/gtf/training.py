@@ -15,7 +15,6 @@ from heatbath.plugins.gtf.observation import LatentModel
 from heatbath.solvers.recurrence.forcing import Forcing
 
 
-@dataclass(frozen=True)
 class Windows:
     """Pieces of a training series.
 
@@ -25,9 +24,9 @@ class Windows:
         length: steps forced in one piece (T), which has T + 1 points.
     """
 
-    series: Tensor
-    inputs: Tensor | None
-    length: int
+    def __init__(self, series: Tensor, inputs: Tensor | None, length: int) -> None:
+        self.series, self.inputs, self.length = series, inputs, length
+        self._offsets = torch.arange(length + 1, device=series.device).unsqueeze(1)
 
     @property
     def places(self) -> int:
@@ -36,7 +35,7 @@ class Windows:
 
     def at(self, starts: Tensor) -> tuple[Tensor, Tensor | None]:
         """The windows that begin at `starts`, shape `(batch,)`: `(T + 1, batch, N)`, and the inputs `(T, batch, K)`."""
-        rows = starts + torch.arange(self.length + 1, device=starts.device).unsqueeze(1)
+        rows = starts + self._offsets
         return self.series[rows], None if self.inputs is None else self.inputs[rows[1:]]
 
 
@@ -135,7 +134,7 @@ class AutogradTrainer:
         moments = {}
         for name, parameter in self.model.named_parameters():
             if kept := self.optimizer.state.get(parameter):
-                moments[name] = (int(kept["step"]), kept["exp_avg"].clone(), kept["exp_avg_sq"].clone())
+                moments[name] = (int(kept["step"]), kept["exp_avg"], kept["exp_avg_sq"])
         return {"moments": moments}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

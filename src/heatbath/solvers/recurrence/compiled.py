@@ -10,6 +10,7 @@ from torch import Generator, Tensor
 from torch.autograd import forward_ad
 
 from heatbath.core.contracts import NOTHING, Recurrence, Solution, StepHook
+from heatbath.solvers.recurrence.batched import BatchedScan
 from heatbath.solvers.recurrence.forcing import Forcing
 from heatbath.solvers.recurrence.kernels import kernels, weights_of
 from heatbath.solvers.recurrence.scan import Scan
@@ -22,7 +23,8 @@ class CompiledScan:
 
     It takes transitions that `as_shallow` recognises, in float32 or float64, with no hook or with `Forcing`: on the CPU
     by a kernel in C, on CUDA devices by one in Triton, where there is one.
-    All else (other transitions, hooks, devices and precisions, forward-mode and second derivatives) goes to `Scan`.
+    All else (other transitions, hooks and precisions, forward-mode and second derivatives) goes to `Scan`, on other
+    devices to `BatchedScan`.
 
     Args:
         options: none.
@@ -42,7 +44,7 @@ class CompiledScan:
 
     def __init__(self, options: None, setup: Any, instruction_set: str | None = None) -> None:
         self.instruction_set = instruction_set
-        self._reference = Scan(None, None)
+        self._reference, self._elsewhere = Scan(None, None), BatchedScan(None, None)
 
     def solve(
         self,
@@ -56,7 +58,8 @@ class CompiledScan:
         step = as_shallow(problem.transition)
         kernel = None if step is None else self._kernel(problem.initial_state)
         if step is None or kernel is None or not _fits(problem, step, on_step):
-            return self._reference.solve(problem, record=record, on_step=on_step, generator=generator)
+            reference = self._reference if problem.initial_state.device.type == "cpu" else self._elsewhere
+            return reference.solve(problem, record=record, on_step=on_step, generator=generator)
         strength, signal = _forcing(on_step, problem)
         drive = None
         if problem.inputs is not None and step.C is not None:
@@ -92,7 +95,7 @@ def _fits(problem: Recurrence, step: ShallowStep, on_step: StepHook | None) -> b
             return False
         tensors += [inputs, step.C]
     if on_step is not None:
-        if type(on_step) is not Forcing:
+        if type(on_step) is not Forcing or on_step.interval != 1:
             return False
         alpha, signal = on_step.alpha, on_step.signal
         if signal.dim() != 3 or signal.shape[1:] != start.shape or len(signal) < problem.length or signal.requires_grad:
