@@ -63,7 +63,7 @@ def test_a_training_step(
 
 
 def test_a_chunk_is_read_once(accelerator: Accelerator, host: Host, tmp_path: Path) -> None:
-    task = built(host, tmp_path, "emu", window=5)
+    task = built(host, tmp_path, "emu", window=5, solver="scan")
     task.step(Clock(0, 100))
     with accelerator.counting() as chunk:
         floats(task.step(Clock(0, 100)))
