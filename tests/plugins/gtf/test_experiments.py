@@ -26,6 +26,7 @@ def test_the_plugin_conforms(host):
     check_plugin(host, "gtf")
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_an_adaptive_run_is_resumed_to_the_last_bit(host, tmp_path):
     run = check_experiment(host, "gtf.lorenz63", tmp_path, **SMALL, alpha="auto", model={"hidden": 8})
     course = [row["alpha"] for row in run.history()]
@@ -109,12 +110,13 @@ def henon(host, tmp_path, monkeypatch):
     """A host with models that collapse, in a folder with a series of the Henon map."""
     host.add(BrokenPlugin(), "broken")
     monkeypatch.chdir(tmp_path)
-    series = build(host, "envs", "henon").series(12_000, torch.Generator().manual_seed(0))
+    series = build(host, "envs", "henon").series(6_000, torch.Generator().manual_seed(0))
     np.save("henon.npy", series.numpy())
     return host
 
 
 @pytest.mark.parametrize(("name", "length"), [("broken/rest", 1), ("broken/circle", 25)])
+@pytest.mark.usefixtures("undrawn")
 def test_a_model_that_predicts_well_and_runs_into_a_cycle_has_collapsed(henon, name, length):
     line = ["run", "gtf.series", "--name", "it", *to_argv({**HENON, "model": name})]
     done = invoke(line, henon)
@@ -127,6 +129,7 @@ def test_a_model_that_predicts_well_and_runs_into_a_cycle_has_collapsed(henon, n
     assert done.stdout.startswith("gtf.series: collapsed at step 2")
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_collapse_is_counted_in_the_table(henon):
     done = invoke("reproduce broken/table --seeds 0:2", henon)
     assert done.exit_code == 0, done.stderr
@@ -134,6 +137,7 @@ def test_a_collapse_is_counted_in_the_table(henon):
     assert row.endswith("2 collapsed")
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_true_series_that_repeats_excuses_a_model_that_does(henon):
     t = torch.arange(4000.0) * (2 * torch.pi / 25)
     np.save("henon.npy", torch.stack([t.cos(), t.sin()], 1).numpy())
@@ -142,6 +146,7 @@ def test_a_true_series_that_repeats_excuses_a_model_that_does(henon):
     assert run.status == "finished"
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_model_of_chaos_that_is_not_chaotic_has_collapsed(host, tmp_path):
     run = heatbath.run("gtf.lorenz63", host=host, **SMALL, steps=10, runs=tmp_path)
     exponent = run.task.data.lyapunov_max
@@ -155,6 +160,7 @@ def test_a_model_of_chaos_that_is_not_chaotic_has_collapsed(host, tmp_path):
 # The best evaluation
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_the_best_evaluation_is_reported_and_its_checkpoint_kept(host, tmp_path, monkeypatch):
     """The rate of learning is absurd at the end, so that an earlier evaluation is the best."""
     rate = {"use": "exponential", "start": 1e-3, "end": 3.0}
@@ -212,7 +218,8 @@ def test_a_published_setting_trains_on_its_data(host, tmp_path, preset):
 
     task = Run(host, "gtf.series", config, plan, tmp_path).task
     assert sum(p.numel() for p in task.model.parameters()) == PARAMETERS[preset]
-    losses = [float(task.step(Clock(50 * epoch, 250_000))["loss/fit"]) for epoch in range(3)]
+    task.chunk = 30
+    losses = [float(task.step(Clock(30 * epoch, 250_000))["loss/fit"]) for epoch in range(3)]
     assert losses[-1] < losses[0]
 
 
@@ -233,7 +240,7 @@ def test_options_out_of_range_are_refused(option):
 # Pictures
 
 
-@pytest.mark.parametrize("dim", [1, 2, 3, 8])
+@pytest.mark.parametrize("dim", [1, 2, 8])
 def test_pictures_are_drawn_of_any_dimension(host, tmp_path, dim):
     series = torch.randn(600, dim, generator=torch.Generator().manual_seed(0)).cumsum(0).sin()
     np.save(tmp_path / "it.npy", series.numpy())

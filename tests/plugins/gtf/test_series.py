@@ -8,6 +8,7 @@ from heatbath.core.errors import ConfigError
 from heatbath.plugins.gtf import series as files
 from heatbath.testing import check_experiment, invoke
 
+pytestmark = pytest.mark.usefixtures("undrawn")
 SMALL = "--steps 4 --window 5 --batch 3 --batches-per-epoch 2 --metrics.lyapunov-max.steps 10"
 
 

@@ -13,12 +13,13 @@ from matplotlib.lines import Line2D
 from PIL import Image
 from torch import Tensor
 
-from heatbath.plugins.gtf.figures import GENERATED, SHOWN, TRUE, plane, reach
+from heatbath.plugins.gtf.figures import GENERATED, SHOWN, TRUE, plane, reach, turn
+from heatbath.plugins.gtf.figures import TURNS as TURNS_DRAWN
 
 FRAMES, MILLISECONDS = 90, 60
 """Pictures, and the time between two of them."""
-TAIL = 200
-"""Points in colour behind the moving one."""
+TURNS = 2.7
+"""In colour behind the moving point."""
 GHOST = "#c3c9d2"
 DOTS = 80
 """Per inch."""
@@ -32,11 +33,13 @@ class Course:
     Args:
         figure: with everything that stands still.
         moving: points of shape `(time, 2)`, and the tail and the head that move along them.
+        tail: points in colour behind the moving one.
         stride: points between two pictures.
     """
 
     figure: Figure
     moving: tuple[tuple[Tensor, Line2D, Line2D], ...]
+    tail: int
     stride: int
 
     def save(self, path: Path) -> None:
@@ -47,7 +50,7 @@ class Course:
         pictures = []
         for frame in range(FRAMES):
             canvas.restore_region(still)
-            self._draw(TAIL + frame * self.stride)
+            self._draw(self.tail + frame * self.stride)
             pictures.append(Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3].copy()))
         palette = pictures[0].quantize(COLOURS)
         first, *rest = [picture.quantize(palette=palette, dither=Image.Dither.NONE) for picture in pictures]
@@ -55,7 +58,7 @@ class Course:
 
     def _draw(self, now: int) -> None:
         for points, tail, head in self.moving:
-            tail.set_data(*points[max(0, now - TAIL) : now + 1].T.numpy())
+            tail.set_data(*points[max(0, now - self.tail) : now + 1].T.numpy())
             head.set_data(*points[min(now, len(points) - 1)].view(2, 1).numpy())
             for line in (tail, head):
                 assert line.axes is not None
@@ -70,8 +73,10 @@ def trajectory(true: Tensor, generated: Tensor, time_step: float) -> Course:
         generated: shape `(time, dim)`.
         time_step: between points.
     """
-    shown = [plane(series[:SHOWN], true) for series in (true, generated)]
-    stride = max(1, min((min(len(points) for points, _ in shown) - TAIL) // FRAMES, TAIL // 12))
+    length = min(SHOWN, len(true), max(100, int(TURNS_DRAWN * turn(true))))
+    shown = [plane(series[:length], true) for series in (true, generated)]
+    tail = min(max(3, round(TURNS * turn(true))), length // 2)
+    stride = max(1, min((length - tail) // FRAMES, tail // 12))
     figure = Figure(figsize=(7.6, 3.9), dpi=DOTS, layout="constrained")
     panels = figure.subplots(1, 2, sharex=True, sharey=True)
     moving, drawn = [], shown[0][0]
@@ -79,10 +84,10 @@ def trajectory(true: Tensor, generated: Tensor, time_step: float) -> Course:
         panels, shown, (TRUE, GENERATED), ("true", "generated"), strict=True
     ):
         axes.plot(*points.T.numpy(), color=GHOST, linewidth=0.3)
-        (tail,) = axes.plot([], [], color=colour, linewidth=1.6, animated=True)
+        (trail,) = axes.plot([], [], color=colour, linewidth=1.6, animated=True)
         (head,) = axes.plot([], [], "o", color=colour, markersize=6, animated=True)
         axes.set(title=name, xlabel=across, ylabel=up, xlim=reach(drawn[:, 0]), ylim=reach(drawn[:, 1]))
-        moving.append((points, tail, head))
+        moving.append((points, trail, head))
     panels[1].set_ylabel("")
-    figure.suptitle(f"{stride * time_step:.3g} units of time a picture", fontsize="small", color="#555555")
-    return Course(figure, tuple(moving), stride)
+    figure.suptitle(f"a picture every {stride * time_step:.3g} units of time", fontsize="small", color="#555555")
+    return Course(figure, tuple(moving), tail, stride)

@@ -9,8 +9,8 @@ from torch import Tensor
 from heatbath.plugins.gtf.measures import power_spectra
 
 TRUE, GENERATED = "#1f3b57", "#d1495b"
-SHOWN = 10_000
-"""Points drawn of a trajectory."""
+SHOWN, TURNS, TURNS_IN_TIME = 10_000, 130, 26
+"""Most points drawn of a trajectory, and most turns: in its plane, over time."""
 DELAY = 10
 """Steps by which a single variable is drawn against itself."""
 PANELS = 6
@@ -36,6 +36,15 @@ def plane(series: Tensor, true: Tensor) -> tuple[Tensor, tuple[str, str]]:
     return (series - true.mean(0)) @ directions[:2].T, ("first principal component", "second principal component")
 
 
+def turn(true: Tensor) -> float:
+    """Points from one maximum of the last variable to the next, on average; its time scale.
+
+    Args:
+        true: shape `(time, dim)`.
+    """
+    return len(true) / max(1, len(maxima(true[:, -1])))
+
+
 def attractor(true: Tensor, generated: Tensor) -> Figure:
     """Both trajectories in a plane, side by side on one scale, and over time.
 
@@ -46,13 +55,14 @@ def attractor(true: Tensor, generated: Tensor) -> Figure:
     figure = Figure(figsize=(9, 6), layout="constrained")
     left, right, below = figure.subplot_mosaic([["true", "free"], ["time", "time"]], height_ratios=(2, 1)).values()
     drawn, _ = plane(true, true)
+    in_plane, in_time = (min(SHOWN, len(true), max(100, int(turns * turn(true)))) for turns in (TURNS, TURNS_IN_TIME))
     for axes, series, colour, name in ((left, true, TRUE, "true"), (right, generated, GENERATED, "generated")):
         points, (across, up) = plane(series, true)
-        axes.plot(*points[:SHOWN].T.numpy(), color=colour, linewidth=0.3)
+        axes.plot(*points[:in_plane].T.numpy(), color=colour, linewidth=0.3)
         axes.set(title=name, xlabel=across, ylabel=up, xlim=reach(drawn[:, 0]), ylim=reach(drawn[:, 1]))
     for series, colour, name in ((true, TRUE, "true"), (generated, GENERATED, "generated")):
-        below.plot(series[: SHOWN // 5, 0].numpy(), color=colour, linewidth=0.8, label=name)
-    below.set(xlabel="step", ylabel="first variable", ylim=reach(true[:, 0]), xlim=(0, min(SHOWN // 5, len(true))))
+        below.plot(series[:in_time, 0].numpy(), color=colour, linewidth=0.8, label=name)
+    below.set(xlabel="step", ylabel="first variable", ylim=reach(true[:, 0]), xlim=(0, in_time))
     below.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, frameon=False, fontsize="small")
     return figure
 
