@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -86,7 +87,7 @@ class Reconstruction:
         left_out = sorted(name for name, metric in metrics.terms.items() if "model" in metric.needs)
         if left_out:
             logger.warning("left out, since they cannot follow external inputs: %s", ", ".join(left_out))
-        return Metrics({name: metric for name, metric in metrics.terms.items() if name not in left_out})
+        return replace(metrics, terms={name: one for name, one in metrics.terms.items() if name not in left_out})
 
     # Training
 
