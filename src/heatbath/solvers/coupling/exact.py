@@ -20,8 +20,8 @@ from numpy.typing import ArrayLike
 from heatbath.solvers.coupling.joint import Coupling
 from heatbath.solvers.coupling.marginals import CouplingError, marginal
 
-MOST_SYMBOLS = 14
-"""Of both sides together; 3^14 steps are some seconds of plain Python."""
+MOST_SYMBOLS = 16
+"""Of both sides together: two or three seconds of plain Python."""
 EVEN = 1e-14
 """Subsets whose masses differ by less have equal masses: the rounding of sums of a few numbers."""
 

@@ -10,7 +10,7 @@ from typing import Literal
 class Exact:
     """The coupling of least entropy, for few symbols."""
 
-    max_symbols: int = 14
+    max_symbols: int = 16
     """the most symbols of both sides together; each one more takes three times as long"""
 
     def __post_init__(self) -> None:

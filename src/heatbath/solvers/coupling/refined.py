@@ -130,65 +130,102 @@ def _phi(x: Masses) -> Masses:
     return np.asarray(-x * np.log2(x, out=np.zeros_like(x), where=x > 0))
 
 
-def _best(
-    moved: Masses, entropies: Masses, cells: Masses, symbols: Indices, to: Indices, allowed: NDArray[np.bool_]
-) -> _Move:
-    """The move of largest I(X; T) = H(T) - p_i h(e / p_i)."""
-    shares = np.stack([moved / cells, 1 - moved / cells], axis=1)
-    information = np.where(allowed, entropies - cells * entropy_rows(np.clip(shares, 0.0, 1.0)), -np.inf)
-    k = int(information.argmax())
-    return _Move(float(information[k]), k, int(symbols[k]), int(to[k]), float(moved[k]))
+@dataclass(frozen=True)
+class _Path:
+    """One kind of move from each map: what moves, how far, and H(T) after mass e has moved.
+
+    `cells` are the masses p_i of the moved symbols, `most` the largest e, `giving` and `taking` the two columns' sums.
+    """
+
+    symbols: Indices
+    cells: Masses
+    to: Indices
+    most: Masses
+    before: Masses
+    giving: Masses
+    taking: Masses
+
+    def entropy(self, e: Masses) -> Masses:
+        changed = _phi(self.giving - e) + _phi(self.taking + e) - _phi(self.giving) - _phi(self.taking)
+        return np.asarray(self.before + changed)
+
+    def information(self, e: Masses) -> Masses:
+        """H(T) - p_i h(e / p_i)."""
+        shares = np.clip(np.stack([e / self.cells, 1 - e / self.cells], axis=-1), 0.0, 1.0)
+        return np.asarray(self.entropy(e) - self.cells * entropy_rows(shares))
+
+    def best(self, e: Masses, allowed: NDArray[np.bool_]) -> _Move:
+        """The move of largest I(X; T) among those allowed."""
+        information = np.where(allowed, self.information(e), -np.inf)
+        k = int(information.argmax())
+        return _Move(float(information[k]), k, int(self.symbols[k]), int(self.to[k]), float(e[k]))
+
+
+def _upwards(maps: Maps, p: Masses) -> _Path:
+    """e of the cell with the smallest share of its column, to a new column."""
+    shares = p / np.take_along_axis(maps.columns, maps.labels, 1)
+    symbols = shares.argmin(1)
+    every = np.arange(len(symbols))
+    cells, column = p[symbols], maps.columns[every, maps.labels[every, symbols]]
+    most = np.where(cells < column, np.minimum(cells, column / 2), 0.0)  # beyond the half, H(T) falls again
+    before, empty = entropy_rows(maps.columns), np.zeros(len(symbols))
+    return _Path(symbols, cells, maps.labels.max(1) + 1, most, before, column, empty)
+
+
+def _downwards(maps: Maps, p: Masses) -> _Path:
+    """e of the smallest cell of the smallest column, to the largest column."""
+    every = np.arange(len(maps.labels))
+    small, large = np.where(maps.columns > 0, maps.columns, np.inf).argmin(1), maps.columns.argmax(1)
+    large = np.where(large == small, (small + 1) % maps.columns.shape[1], large)  # all columns of one size
+    symbols = np.where(maps.labels == small[:, None], p, np.inf).argmin(1)
+    cells = p[symbols]
+    before, giving, taking = entropy_rows(maps.columns), maps.columns[every, small], maps.columns[every, large]
+    return _Path(symbols, cells, large, np.where(taking > 0, cells, 0.0), before, giving, taking)
 
 
 def _up(maps: Maps, p: Masses, rate: float) -> _Move:
-    """From maps that fit: e of the cell with the smallest share of its column, to a new column; e = 0 is the map itself."""
-    every = np.arange(len(maps.labels))
-    before = entropy_rows(maps.columns)
-    shares = p / np.take_along_axis(maps.columns, maps.labels, 1)
-    symbols = shares.argmin(1)
-    cells = p[symbols]
-    column = maps.columns[every, maps.labels[every, symbols]]
-    most = np.where(cells < column, np.minimum(cells, column / 2), 0.0)  # beyond the half, H(T) falls again
-
-    def after(e: Masses) -> Masses:
-        return np.asarray(before + _phi(column - e) + _phi(e) - _phi(column))
-
-    moved = _bisect(after, most, rate, rising=True)
-    fits = before <= rate + 1e-12
-    return _best(moved, after(moved), cells, symbols, maps.labels.max(1) + 1, fits)
+    """From maps that fit; e = 0 is the map itself."""
+    path = _upwards(maps, p)
+    return path.best(_bisect(path, rate, rising=True), path.before <= rate + 1e-12)
 
 
 def _down(maps: Maps, p: Masses, rate: float) -> _Move:
-    """From maps that do not fit: e of the smallest cell of the smallest column, to the largest column."""
-    every = np.arange(len(maps.labels))
-    before = entropy_rows(maps.columns)
-    occurring = np.where(maps.columns > 0, maps.columns, np.inf)
-    small, large = occurring.argmin(1), maps.columns.argmax(1)
-    large = np.where(large == small, np.where(small == 0, 1 % len(p), 0), large)  # all columns of one size
-    cell_or_none = np.where(maps.labels == small[:, None], p, np.inf)
-    symbols = cell_or_none.argmin(1)
-    cells, least, largest = p[symbols], maps.columns[every, small], maps.columns[every, large]
-
-    def after(e: Masses) -> Masses:
-        return np.asarray(before + _phi(least - e) + _phi(largest + e) - _phi(least) - _phi(largest))
-
-    moved = _bisect(after, cells, rate, rising=False)
-    reached = after(moved)
-    return _best(moved, reached, cells, symbols, large, (before > rate) & (reached <= rate + 1e-9))
+    """From maps that do not fit, as far as it takes."""
+    path = _downwards(maps, p)
+    moved = _bisect(path, rate, rising=False)
+    return path.best(moved, (path.before > rate) & (path.entropy(moved) <= rate + 1e-9))
 
 
-def _bisect(after: object, most: Masses, rate: float, rising: bool) -> Masses:
-    """For each map the e in [0, most] at which H(T) reaches the rate from the side that fits."""
-    assert callable(after)
-    low, high = np.zeros_like(most), most.copy()
+def neighbourhood(p: ArrayLike, labels: ArrayLike, points: int = 50) -> tuple[Masses, Masses]:
+    """(H(T), I(X; T)) along the move down and the move up from one map, for pictures; each of shape `(points, 2)`.
+
+    Args:
+        p: probabilities of X, positive, shape `(n,)`.
+        labels: the map, shape `(n,)`.
+        points: along each move, the map itself included.
+
+    >>> down, up = neighbourhood([0.7, 0.2, 0.1], [0, 1, 0])
+    >>> bool(down[0, 0] == up[0, 0]), bool(down[-1, 0] < down[0, 0] < up[-1, 0])
+    (True, True)
+    """
+    source = marginal(p, "p")
+    maps = Maps.of(np.asarray(labels, dtype=np.int64)[None], source)
+    curves = []
+    for path in (_downwards(maps, source), _upwards(maps, source)):
+        moved = [path.most * share for share in np.linspace(0.0, 1.0, points)]
+        curves.append(np.array([(path.entropy(e)[0], path.information(e)[0]) for e in moved]))
+    return curves[0], curves[1]
+
+
+def _bisect(path: _Path, rate: float, rising: bool) -> Masses:
+    """For each map the e in [0, most] at which H(T) reaches the rate, from the side that fits."""
+    low, high = np.zeros_like(path.most), path.most.copy()
     for _ in range(HALVINGS):
         middle = (low + high) / 2
-        fits = after(middle) <= rate
+        fits = path.entropy(middle) <= rate
         low = np.where(fits == rising, middle, low)
         high = np.where(fits == rising, high, middle)
-    if rising:
-        return np.where(after(most) <= rate, most, low)
-    return high
+    return np.where(path.entropy(path.most) <= rate, path.most, low) if rising else high
 
 
 def _code(move: _Move, maps: Maps, source: Masses, positive: Indices) -> Code:
