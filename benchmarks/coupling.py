@@ -4,9 +4,10 @@
     python benchmarks/coupling.py --largest 1e5
     HEATBATH_NATIVE=0 python benchmarks/coupling.py --only step
 
-Peers, written down here in their plainest form: the argmax loop as published research code has it (a dense joint law, the
-mass left summed up at every step), the same loop with a list of atoms and a count of steps, which is the best that can be
-made of it in numpy, and two `heapq`. Gates are printed with what was measured; where one fails the exit code is 1.
+Peers, written down here in their plainest form: the argmax loop as published research code has it (a dense joint law,
+the mass left summed up at every step), the same loop with a list of atoms and a count of steps, which is the best
+that can be made of it in numpy, and two `heapq`. Gates are printed with what was measured; where one fails the exit
+code is 1.
 """
 
 from __future__ import annotations
@@ -40,12 +41,12 @@ class Report:
             self.failed.append(what)
 
 
-def cpu_seconds(function: Callable[[], object], repeats: int = 1) -> float:
+def cpu_seconds(repeats: int, function: Callable[..., object], *arguments: object) -> float:
     """The fastest of `repeats` calls."""
     times = []
     for _ in range(repeats):
         begin = time.process_time()
-        function()
+        function(*arguments)
         times.append(time.process_time() - begin)
     return min(times)
 
@@ -125,14 +126,17 @@ def both_sides(report: Report, rng: np.random.Generator, largest: int) -> None:
         if n > largest:
             break
         p, q = rng.dirichlet(np.ones(n)), rng.dirichlet(np.ones(n))
-        ours = seconds[n] = cpu_seconds(lambda: greedy_mec(p, q), 5 if n >= 10**5 else 100)
-        heaps = cpu_seconds(lambda: two_heaps(p, q), 5 if n <= 10**4 else 1)
+        ours = seconds[n] = cpu_seconds(5 if n >= 10**5 else 100, greedy_mec, p, q)
+        heaps = cpu_seconds(5 if n <= 10**4 else 1, two_heaps, p, q)
         print(f"  n = {n:>7}: ours {ours * 1e3:10.3f}, heapq {heaps * 1e3:11.2f} ({heaps / ours:.0f}x)", end="")
         loop = 0.0
         if n <= 10**4:
-            loop = cpu_seconds(lambda: dense_loop(p, q), 3 if n <= 10**3 else 1)
-            lean = cpu_seconds(lambda: argmax_loop(p, q), 3)
-            print(f", argmax loop {loop * 1e3:9.2f} ({loop / ours:.0f}x), lean {lean * 1e3:7.2f} ({lean / ours:.0f}x)", end="")
+            loop = cpu_seconds(3 if n <= 10**3 else 1, dense_loop, p, q)
+            lean = cpu_seconds(3, argmax_loop, p, q)
+            print(
+                f", argmax loop {loop * 1e3:9.2f} ({loop / ours:.0f}x), lean {lean * 1e3:7.2f} ({lean / ours:.0f}x)",
+                end="",
+            )
         print()
         if n >= 10**3:
             report.gate(f"against heapq at {n}", heaps / ours, 25, True)
@@ -149,13 +153,13 @@ def few_actions(rng: np.random.Generator) -> None:
     for batch, n, actions in ((1, 512, 4), (256, 16, 4), (4096, 64, 4), (1024, 512, 4), (64, 4096, 4)):
         P, Q = rng.dirichlet(np.ones(n), batch), rng.dirichlet(np.ones(actions), batch)
         repeats = 100 if batch * n < 10**4 else 5
-        ours = cpu_seconds(lambda: greedy_rows(P, Q), repeats) / batch
-        loop = cpu_seconds(lambda: dense_loop(P[0], Q[0]), 5)
-        heaps = cpu_seconds(lambda: two_heaps(P[0], Q[0]), 5)
-        codes = cpu_seconds(lambda: ebim_rows(P, 2.0), repeats) / batch
+        ours = cpu_seconds(repeats, greedy_rows, P, Q) / batch
+        loop = cpu_seconds(5, dense_loop, P[0], Q[0])
+        heaps = cpu_seconds(5, two_heaps, P[0], Q[0])
+        codes = cpu_seconds(repeats, ebim_rows, P, 2.0) / batch
         print(
-            f"  {batch:>4} x {n:>4} x {actions}: ours {ours * 1e6:7.1f}, heapq {heaps * 1e6:8.1f} ({heaps / ours:.0f}x), "
-            f"argmax loop {loop * 1e6:9.1f} ({loop / ours:.0f}x); ebim_rows {codes * 1e6:7.1f}"
+            f"  {batch:>4} x {n:>4} x {actions}: ours {ours * 1e6:7.1f}, heapq {heaps * 1e6:8.1f} ({heaps / ours:.0f}x)"
+            f", argmax loop {loop * 1e6:9.1f} ({loop / ours:.0f}x); ebim_rows {codes * 1e6:7.1f}"
         )
 
 
@@ -167,8 +171,8 @@ def devices(rng: np.random.Generator) -> None:
     for batch, n, actions in ((256, 16, 4), (1024, 64, 4)):
         P = torch.from_numpy(rng.dirichlet(np.ones(n), batch))
         Q, rates = torch.from_numpy(rng.dirichlet(np.ones(actions), batch)), torch.full((batch,), 2.0).double()
-        greedy = cpu_seconds(lambda: batched.greedy(P, Q), 3) / batch
-        codes = cpu_seconds(lambda: batched.ebim(P, rates), 20) / batch
+        greedy = cpu_seconds(3, batched.greedy, P, Q) / batch
+        codes = cpu_seconds(20, batched.ebim, P, rates) / batch
         print(f"  {batch:>4} x {n:>4} x {actions}: greedy {greedy * 1e6:7.1f}, ebim {codes * 1e6:7.1f}")
 
 
@@ -186,10 +190,12 @@ def bottlenecked_step(report: Report, rng: np.random.Generator) -> None:
                 column = joint[0, :, 1]
                 return np.asarray(column / column.sum())
 
-            ours = cpu_seconds(step, 200)
-            peer = cpu_seconds(lambda belief=belief, rate=rate: merge_loop(belief[0], rate), 1)
+            ours = cpu_seconds(200, step)
+            peer = cpu_seconds(1, merge_loop, belief[0], rate)
             limit = 0.15 if native else 1.0
-            print(f"  {name}, R/H = {share}: ours {ours * 1e3:.3f} ms, the merge loop of EBIM alone {peer * 1e3:.0f} ms")
+            print(
+                f"  {name}, R/H = {share}: ours {ours * 1e3:.3f} ms, the merge loop of EBIM alone {peer * 1e3:.0f} ms"
+            )
             report.gate(f"step, {name}, R/H = {share}", ours * 1e3, limit, False, " ms")
 
 
@@ -198,9 +204,9 @@ def closed_form(rng: np.random.Generator) -> None:
     for n in (10**3, 10**4, 10**5, 10**6):
         P = rng.dirichlet(np.ones(n))[None]
         rate = bits(P[0]) / 2
-        ours = cpu_seconds(lambda P=P, rate=rate: ebim_rows(P, rate), 20 if n < 10**5 else 3)
-        twin = cpu_seconds(lambda P=P, rate=rate: plain.ebim(P[0].tolist(), rate), 1)
-        sort = cpu_seconds(lambda P=P: descending(P), 5)
+        ours = cpu_seconds(20 if n < 10**5 else 3, ebim_rows, P, rate)
+        twin = cpu_seconds(1, plain.ebim, P[0].tolist(), rate)
+        sort = cpu_seconds(5, descending, P)
         print(f"  n = {n:>7}: ours {ours * 1e3:8.3f} (of which sorting {sort * 1e3:.3f}), plain twin {twin * 1e3:9.2f}")
 
 

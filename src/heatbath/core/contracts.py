@@ -140,7 +140,8 @@ class Recurrence:
 class Marginals:
     """Problem `coupling`: a joint law of low entropy with these marginals, each of shape `(n_k,)` and of sum one.
 
-    The answer has the atoms of the law: `indices`, shape `(marginals, atoms)`, int64, and their `mass`, shape `(atoms,)`.
+    The answer has the atoms of the law: `indices`, shape `(marginals, atoms)`, int64, and their `mass`, shape
+    `(atoms,)`.
     """
 
     masses: tuple[Any, ...]

@@ -70,7 +70,7 @@ def check_encoder(name: str, solver: Solver, accuracy: float) -> None:
 def _code_masses(name: str, value: NDArray[Any], p: Masses) -> Masses:
     if value.shape == p.shape and np.issubdtype(value.dtype, np.integer):
         expect(value.min() >= 0, f"{name}: labels count from 0, got {value.min()}")
-        return np.bincount(value, weights=p)
+        return np.bincount(value, weights=p).astype(np.float64)
     channel = value.ndim == 2 and len(value) == len(p)
     expect(channel, f"{name}: expected labels, shape {p.shape}, or p(t | x), got {value.dtype} of shape {value.shape}")
     stochastic = value.min() >= 0 and np.abs(value.sum(1) - 1).max() <= 1e-9

@@ -18,7 +18,7 @@ from heatbath.plugins.mecb import options as opt
 from heatbath.solvers.coupling.bottleneck import BottleneckCoupling, mecb
 from heatbath.solvers.coupling.code import Code
 from heatbath.solvers.coupling.joint import Coupling
-from heatbath.solvers.coupling.marginals import Masses, entropy, marginal
+from heatbath.solvers.coupling.marginals import Masses, binary_entropy, entropy, marginal
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -32,20 +32,19 @@ SHOWN = (1.0, 1.5, 2.0, 3.0)
 class Bottleneck:
     """I(X; T) of three encoders and I(X; Y) of a coupling with Y, at rates R = H(X) i / steps, i = 1 .. steps; in bits.
 
-    Metrics of an evaluation: `information`, `information_refined`, `information_baseline` and `mutual_information`, each
-    summed over the rates so far and divided by the sum of the rates, so that a code that always fills the rate has 1;
-    `gap`, the largest R - I(X; T) of the first encoder.
+    Metrics of an evaluation: `information`, `information_refined`, `information_baseline` and `mutual_information`,
+    each summed over the rates so far and divided by the sum of the rates, so that a code that always fills the rate
+    has 1; `gap`, the largest R - I(X; T) of the first encoder.
 
     Reference:
         Ebrahimi, Chen, Khisti, "Minimum entropy coupling with bottleneck", NeurIPS 2024, figures 2, 9 and 10.
     """
 
     def __init__(self, options: opt.Bottleneck, setup: Setup) -> None:
-        self.p_x = marginal(options.masses or opt.SOURCES[options.source], "the source")
-        self.p_y = marginal(options.output, "the output") if options.output else self.p_x
-        self.encoders = {
-            slot: setup.build(slot, getattr(options, slot)) for slot in ("encoder", "refined", "baseline")
-        }
+        known = (options.masses, options.masses) if options.masses else opt.SOURCES[options.source]
+        self.p_x, self.p_y = marginal(known[0], "the source"), marginal(options.output or known[1], "the output")
+        self.names = {slot: getattr(options, slot).name for slot in ("encoder", "refined", "baseline")}
+        self.encoders = {slot: setup.build(slot, getattr(options, slot)) for slot in self.names}
         self.coupler = setup.build("coupler", options.coupler)
         self.rows: list[dict[str, float]] = []
 
@@ -85,18 +84,17 @@ class Bottleneck:
         return {**shares, "gap": max(row["rate"] - row["information"] for row in self.rows)}
 
     def references(self) -> dict[str, dict[str, float | None]]:
-        """What the first encoder's gap cannot exceed if it is `ebim`: h(p_2), p_2 the second largest mass."""
-        from heatbath.solvers.coupling.marginals import binary_entropy
-
+        """What no code can exceed; and what the gap of `ebim` cannot: h(p_2), p_2 the second largest mass."""
         second = float(np.sort(self.p_x)[-2]) if len(self.p_x) > 1 else 0.0
-        return {"bound of the paper": {"information": 1.0, "gap": binary_entropy(second)}}
+        shares = ("information", "information_refined", "information_baseline", "mutual_information")
+        return {"bound": {**dict.fromkeys(shares, 1.0), "gap": binary_entropy(second)}}
 
     def figures(self) -> Mapping[str, Callable[[], Figure]]:
         from heatbath.plugins.mecb import figures  # matplotlib is an extra
 
         whole = entropy(self.p_x)
         return {
-            "information": lambda: figures.information(self.rows, self.p_x),
+            "information": lambda: figures.information(self.rows, self.p_x, self.names),
             "couplings": lambda: figures.joints({c: self.coupled(whole / c).joint for c in SHOWN}),
         }
 
@@ -112,8 +110,8 @@ class Bottleneck:
 class Couplings:
     """Joint entropies, in nats, of couplings of pairs of random marginals, beside the lower bound for each pair.
 
-    Metrics of an evaluation, over all pairs so far: `joint_entropy` and `joint_entropy_std`, mean and standard deviation;
-    `gap`, the mean certified distance to the optimum.
+    Metrics of an evaluation, over all pairs so far: `joint_entropy` and `joint_entropy_std`, mean and standard
+    deviation; `gap`, the mean certified distance to the optimum.
 
     Reference:
         Ebrahimi, Chen, Khisti, NeurIPS 2024, table 1.

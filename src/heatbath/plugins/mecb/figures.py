@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
@@ -20,12 +21,13 @@ ALL_MOVES = 4
 """Symbols up to which the moves from every map are drawn."""
 
 
-def information(rows: Sequence[Mapping[str, float]], p_x: Masses) -> Figure:
+def information(rows: Sequence[Mapping[str, float]], p_x: Masses, names: Mapping[str, str]) -> Figure:
     """I(X; T) against the bound on H(T), with all deterministic maps; and I(X; Y) against the same bound.
 
     Args:
         rows: of the experiment, one a rate.
         p_x: the source, shape `(n,)`.
+        names: of the encoders, by slot.
     """
     figure = Figure(figsize=(10, 4.5), layout="constrained")
     left, right = figure.subplots(1, 2)
@@ -34,23 +36,24 @@ def information(rows: Sequence[Mapping[str, float]], p_x: Masses) -> Figure:
     for axes in (left, right):
         axes.plot([0, whole], [0, whole], color=GREY, linewidth=0.8, linestyle=":", label="all of the rate")
     _maps(left, p_x[p_x > 0])
-    for name, colour, width, label in (
+    for key, colour, width, slot in (
         ("information_baseline", GOLD, 1.0, "baseline"),
         ("information", RED, 1.2, "encoder"),
         ("information_refined", DARK, 2.2, "refined"),
     ):
-        left.plot(rates, [row[name] for row in rows], color=colour, linewidth=width, label=label, drawstyle=_style(name))
+        style = "default" if slot == "refined" else "steps-post"
+        values = [row[key] for row in rows]
+        left.plot(rates, values, color=colour, linewidth=width, label=names[slot], drawstyle=style)
     left.set(xlabel="bound on H(T) in bits", ylabel="I(X; T) in bits", title="what the code tells about X")
-    right.plot(rates, [row["code_entropy"] for row in rows], color=GREY, label="H(T) of the encoder", drawstyle="steps-post")
-    right.plot(rates, [row["mutual_information"] for row in rows], color=RED, label="I(X; Y)", drawstyle="steps-post")
+    for key, colour, label in (
+        ("code_entropy", GREY, f"H(T) of {names['encoder']}"),
+        ("mutual_information", RED, "I(X; Y)"),
+    ):
+        right.plot(rates, [row[key] for row in rows], color=colour, label=label, drawstyle="steps-post")
     right.set(xlabel="bound on H(T) in bits", ylabel="bits", title="what Y tells about X")
     for axes in (left, right):
         axes.legend(loc="upper left", frameon=False)
     return figure
-
-
-def _style(name: str) -> str:
-    return "default" if name == "information_refined" else "steps-post"
 
 
 def _maps(axes: Axes, p: Masses) -> None:
@@ -75,7 +78,8 @@ def joints(laws: Mapping[float, ArrayLike]) -> Figure:
     panels = figure.subplots(1, len(laws), sharey=True, squeeze=False)[0]
     most = max(float(np.max(law)) for law in laws.values())
     for axes, (compression, law) in zip(panels, laws.items(), strict=True):
-        image = axes.imshow(np.asarray(law), cmap="Blues", vmin=0.0, vmax=most, aspect="auto", interpolation="nearest")
+        scale = PowerNorm(0.5, 0.0, most)  # a block of many small masses is to be seen beside few large ones
+        image = axes.imshow(np.asarray(law), cmap="Blues", norm=scale, aspect="auto", interpolation="nearest")
         axes.set(title=f"H(X)/R = {compression:g}", xlabel="y")
     panels[0].set_ylabel("x")
     figure.colorbar(image, ax=panels.tolist(), label="p(x, y)")

@@ -9,14 +9,15 @@ from typing import ClassVar, Literal
 from heatbath.core.choices import Pick, pick
 from heatbath.core.plan import Plan
 
-SOURCES: dict[str, tuple[float, ...]] = {
-    "paper": (0.7, 0.2, 0.1),
-    "binomial": tuple(math.comb(20, k) / 2**20 for k in range(21)),
-    "geometric": tuple(0.7**k * 0.3 / (1 - 0.7**20) for k in range(20)),
-    "uniform": (1 / 16,) * 16,
+Law = tuple[float, ...]
+SOURCES: dict[str, tuple[Law, Law]] = {
+    "paper": ((0.7, 0.2, 0.1), (0.5, 0.3, 0.2)),
+    "binomial": (tuple(math.comb(20, k) / 2**20 for k in range(21)), (1 / 21,) * 21),
+    "geometric": (tuple(0.7**k * 0.3 / (1 - 0.7**20) for k in range(20)), (1 / 20,) * 20),
+    "uniform": ((1 / 16,) * 16, (1 / 16,) * 16),
 }
-"""Of figure 2; of the kinds of figure 9, whose parameters are not published (ours: Binomial(20, 1/2), ratio 0.7 cut off at
-20); of figure 10."""
+"""Laws of X and of Y. X of figure 2; of the kinds of figure 9, whose parameters are not published (ours: Binomial(20,
+1/2), ratio 0.7 cut off at 20); of figure 10. Y is ours but for the last."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class Bottleneck:
     masses: tuple[float, ...] = ()
     """the law of X in numbers, in place of a named one"""
     output: tuple[float, ...] = ()
-    """the law of Y; that of X if none is given"""
+    """the law of Y in numbers, in place of the one that goes with the source (that of X for `masses`)"""
     encoder: Pick = pick("solvers", "ebim", problem="bottleneck")
     """what codes X; I(X; Y) is measured with it"""
     refined: Pick = pick("solvers", "ebim-refined", problem="bottleneck")

@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from heatbath.solvers.coupling.bottleneck import BottleneckCoupling, mecb, mecb_rows
-    from heatbath.solvers.coupling.bounds import Bounds, bounds
+    from heatbath.solvers.coupling.closed_form import ebim, ebim_rows
     from heatbath.solvers.coupling.code import Code
-    from heatbath.solvers.coupling.ebim import ebim, ebim_rows
     from heatbath.solvers.coupling.exact import exact_mec
     from heatbath.solvers.coupling.factored import FactoredBelief, couple_factored
     from heatbath.solvers.coupling.greedy import greedy_mec, greedy_rows
     from heatbath.solvers.coupling.joint import Coupling, independent
+    from heatbath.solvers.coupling.lower_bounds import Bounds, bounds
     from heatbath.solvers.coupling.marginals import CouplingError, entropy
     from heatbath.solvers.coupling.quantisers import adaptive_quantiser, shkel_verdu, uniform_quantiser
     from heatbath.solvers.coupling.refined import ebim_refined
@@ -29,17 +29,17 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "BottleneckCoupling": "bottleneck",
-    "Bounds": "bounds",
+    "Bounds": "lower_bounds",
     "Code": "code",
     "Coupling": "joint",
     "CouplingError": "marginals",
     "FactoredBelief": "factored",
     "adaptive_quantiser": "quantisers",
-    "bounds": "bounds",
+    "bounds": "lower_bounds",
     "couple_factored": "factored",
-    "ebim": "ebim",
+    "ebim": "closed_form",
     "ebim_refined": "refined",
-    "ebim_rows": "ebim",
+    "ebim_rows": "closed_form",
     "entropy": "marginals",
     "exact_mec": "exact",
     "greedy_mec": "greedy",

@@ -19,8 +19,8 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
+from heatbath.solvers.coupling.closed_form import ebim, ebim_rows
 from heatbath.solvers.coupling.code import Code
-from heatbath.solvers.coupling.ebim import ebim, ebim_rows
 from heatbath.solvers.coupling.greedy import greedy_mec, greedy_rows
 from heatbath.solvers.coupling.joint import Coupling
 from heatbath.solvers.coupling.marginals import CouplingError, Masses, code_rate, entropy, marginal, marginal_rows

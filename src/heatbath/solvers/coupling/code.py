@@ -56,7 +56,8 @@ class Code:
     def masses(self) -> Masses:
         """p(t), shape `(codes,)`."""
         if self.labels is not None:
-            return np.bincount(self.labels, weights=self.source)
+            masses: Masses = np.bincount(self.labels, weights=self.source).astype(np.float64, copy=False)
+            return masses
         assert self.channel is not None
         return np.asarray(self.source @ self.channel)
 
@@ -74,8 +75,13 @@ class Code:
 
     def through(self, joint: Masses) -> Masses:
         """p(x, y) = sum_t p(t | x) p(x) p(t, y) / p(t), of a joint law p(t, y), shape `(codes, m)`: shape `(n, m)`."""
-        masses = self.masses[:, None]
-        given_code = np.divide(joint, masses, out=np.zeros_like(joint), where=masses > 0)
         if self.labels is not None:
-            return np.asarray(self.source[:, None] * given_code[self.labels])
-        return np.asarray((self.source[:, None] * self.channel) @ given_code)
+            return np.asarray(_share(self.source, self.masses[self.labels])[:, None] * joint[self.labels])
+        assert self.channel is not None
+        return np.asarray(_share(self.source[:, None] * self.channel, self.masses) @ joint)
+
+
+def _share(part: Masses, whole: Masses) -> Masses:
+    """part / whole, 0 where the whole is 0; exactly 1 for a symbol that is a code of its own."""
+    whole = np.broadcast_to(whole, part.shape)
+    return np.divide(part, whole, out=np.zeros_like(part), where=whole > 0)

@@ -1,8 +1,8 @@
 """Couplings and codes of many rows at once in torch, on the device of the inputs, without a host synchronisation.
 
-On a CPU the kernels are faster; this is for beliefs and policies that live on an accelerator. The cost there is launches:
-`GREEDY_LAUNCHES` of them for each of the n + actions - 1 atoms of the greedy coupling, whatever the batch, and
-`EBIM_LAUNCHES` in all for the closed form of `ebim.py`. Both are counted in the tests.
+On a CPU the kernels are faster; this is for beliefs and policies that live on an accelerator. The cost there is
+launches, whatever the batch: 6 for each of the n + m - 1 atoms of the greedy coupling and 8 around them, 68 for the
+closed form of `closed_form.py`. They are counted in the tests.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def check(P: Tensor, Q: Tensor) -> None:
 def greedy(P: Tensor, Q: Tensor) -> Tensor:
     """Greedy couplings by the plain loop over maxima, all rows in step.
 
-    Each of n + m - 1 steps is eight launches on tensors of 2 max(n, m) numbers a row. A sorted walk would touch fewer
+    Each of n + m - 1 steps is six launches on tensors of 2 max(n, m) numbers a row. A sorted walk would touch fewer
     numbers with more launches, and on an accelerator it is the launches that count.
 
     Args:
@@ -49,7 +49,7 @@ def greedy(P: Tensor, Q: Tensor) -> Tensor:
     left = P.new_zeros(batch, 2, width)
     left[:, 0, :n] = P
     left[:, 1, :m] = Q
-    dust = left * DUST
+    dust = left.amax((1, 2)) * DUST
     joint = P.new_zeros(batch, n * m)
     for _ in range(n + m - 1):
         head, symbol = left.max(2, keepdim=True)
@@ -57,7 +57,7 @@ def greedy(P: Tensor, Q: Tensor) -> Tensor:
         place = torch.add(symbol[:, 1], symbol[:, 0], alpha=m)
         joint.scatter_add_(1, place, mass[:, 0])  # adding, since a row that is done goes on with atoms of mass 0
         left.scatter_add_(2, symbol, mass.neg().expand(-1, 2, -1))
-        left.mul_(left > dust)
+    joint.mul_(joint > dust.unsqueeze(1))
     return joint.view(batch, n, m)
 
 
@@ -70,7 +70,7 @@ def ebim(P: Tensor, rates: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
     Returns:
         Labels `(batch, n)`, int64; masses of the codes `(batch, n)`; their entropies in bits `(batch,)`. Sums are taken
-        in another order than by the kernel, so entropies agree with it to 2e-15, and labels but for a rate so near to
+        in another order than by the kernel, so entropies agree with it to rounding, and labels but for a rate so near to
         an achievable entropy.
     """
     n = P.shape[1]

@@ -1,7 +1,8 @@
 """The coupling of least entropy of two small marginals.
 
-The joint entropy is concave, so the least lies at a vertex of the couplings, whose atoms form a forest on the symbols of
-both sides; with atoms of mass 0 it is a tree. Cut at an edge, a tree falls into two, and the edge carries what one part has
+The joint entropy is concave, so the least lies at a vertex of the couplings, whose atoms form a forest on the symbols
+of both sides; with atoms of mass 0 it is a tree. Cut at an edge, a tree falls into two, and the edge carries what one
+part has
 over: e(W) = |p(W) - q(W)|. So the best tree is found from the best trees of subsets,
 
     F(W) = min over roots c in W on the side that has mass over, of G(W without c),

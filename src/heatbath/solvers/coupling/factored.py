@@ -1,18 +1,18 @@
 """Couplings with messages too many to list: a message is a tuple of independent blocks, each with a belief of its own.
 
-At each step the law of actions is coupled with the block of largest entropy, and only that block is updated, so a message
-of 1000 bits costs what one of its blocks costs. Merging: actions that would leave the block with one posterior are one
-group; the group is announced, and within it the actions are coupled with the next block, until one action is left. Without
-it, whatever the first block cannot use of an action's entropy is lost.
+At each step the law of actions is coupled with the block of largest entropy, and only that block is updated, so a
+message of 1000 bits costs what one of its blocks costs. Merging: actions that would leave the block with one
+posterior are one group; the group is announced, and within it the actions are coupled with the next block, until one
+action is left. Without it, whatever the first block cannot use of an action's entropy is lost.
 
-Who sends draws an action from `law(message)`, who receives follows it with `posterior(action)`; both know the belief and
-the policy, and nothing else is shared. The action's law without the message is the policy, exactly.
+Who sends draws an action from `law(message)`, who receives follows it with `posterior(action)`; both know the belief
+and the policy, and nothing else is shared. The action's law without the message is the policy, exactly.
 
 Reference:
-    Sokota, Schroeder de Witt, Igl, et al., "Communicating via Markov decision processes", ICML 2022 (blocks); Schroeder de
-    Witt, Sokota, Kolter, Foerster, Strohmeier, "Perfectly secure steganography using minimum entropy coupling", ICLR 2023
-    (the entropy order); Sokota, Sam, Schroeder de Witt, et al., "Computing low-entropy couplings for large-support
-    distributions", UAI 2024 (merging).
+    Sokota, Schroeder de Witt, Igl, et al., "Communicating via Markov decision processes", ICML 2022 (blocks);
+    Schroeder de Witt, Sokota, Kolter, Foerster, Strohmeier, "Perfectly secure steganography using minimum entropy
+    coupling", ICLR 2023 (the entropy order); Sokota, Sam, Schroeder de Witt, et al., "Computing low-entropy couplings
+    for large-support distributions", UAI 2024 (merging).
 """
 
 from __future__ import annotations
@@ -187,7 +187,7 @@ class FactoredCoupling:
         if not 0 <= value < size or not atoms.any():
             raise CouplingError(f"block {self.block} cannot be {value}: the belief rules it out")
         weights = np.bincount(self._groups[self.coupling.cols[atoms]], weights=self.coupling.mass[atoms])
-        weights /= weights.sum()
+        weights = weights / weights.sum()
         for group in np.flatnonzero(weights).tolist():
             members = np.flatnonzero(self._groups == group)
             if len(members) == 1:
@@ -220,7 +220,7 @@ class FactoredCoupling:
         block = np.bincount(self.coupling.rows[atoms], weights=self.coupling.mass[atoms], minlength=size)
         if not block.any():
             raise CouplingError("an action of a probability below rounding was seen, so nothing follows from it")
-        block /= block.sum()
+        block = block / block.sum()
         block[block < NEGLIGIBLE] = 0.0
         return self.belief.replaced(self.block, block / block.sum())
 

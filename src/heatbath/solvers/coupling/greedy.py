@@ -34,7 +34,8 @@ def greedy_mec(*marginals: ArrayLike) -> Coupling:
         marginals: shapes `(n_k,)`; negligible deviations from the sum one are scaled away.
 
     Returns:
-        The coupling; its marginals are exact to 1e-12, and `gap` bounds how far from the optimum it is.
+        The coupling; its marginals are exact to 1e-12 (masses below 2^-50 of the largest are taken for rounding), and
+        `gap` bounds how far from the optimum it is.
 
     Raises:
         CouplingError: for a marginal that is none, or fewer than two of them.
@@ -83,7 +84,7 @@ def greedy_rows(P: ArrayLike | Tensor, Q: ArrayLike | Tensor) -> Masses | Tensor
             devices.check(P, Q)
             return devices.greedy(P, Q)
         return torch.from_numpy(greedy_rows(P.numpy(), Q.numpy()))
-    messages, actions = marginal_rows(P, "P"), marginal_rows(Q, "Q")  # type: ignore[arg-type]
+    messages, actions = marginal_rows(P, "P"), marginal_rows(Q, "Q")
     if len(messages) != len(actions):
         raise CouplingError(f"expected P and Q with as many rows, got {messages.shape} and {actions.shape}")
     native = kernel.library()

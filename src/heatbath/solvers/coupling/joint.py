@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from heatbath.solvers.coupling.bounds import Bounds, bounds
+from heatbath.solvers.coupling.lower_bounds import Bounds, bounds
 from heatbath.solvers.coupling.marginals import Masses, entropy, marginal
 
 Indices = NDArray[np.int64]
@@ -47,12 +47,14 @@ class Coupling:
     @property
     def rows(self) -> Indices:
         """Symbols of the first marginal, shape `(atoms,)`."""
-        return self.indices[0]
+        first: Indices = self.indices[0]
+        return first
 
     @property
     def cols(self) -> Indices:
         """Symbols of the second marginal, shape `(atoms,)`."""
-        return self.indices[1]
+        second: Indices = self.indices[1]
+        return second
 
     def dense(self) -> Masses:
         """The joint law as an array of shape `(n_1, ..., n_K)`."""

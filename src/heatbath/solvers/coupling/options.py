@@ -22,5 +22,5 @@ class Exact:
 class Refined:
     """Codes one move away from a deterministic map."""
 
-    candidates: Literal["greedy", "all"] = "greedy"
-    """start from the maps that the closed form chooses among, or from every map (at most 10 symbols)"""
+    candidates: Literal["auto", "greedy", "all"] = "auto"
+    """start from the maps that the closed form chooses among, or from every map (at most 10 symbols; auto: up to 7)"""

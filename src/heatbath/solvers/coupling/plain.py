@@ -9,8 +9,8 @@ import heapq
 import math
 from collections.abc import Sequence
 
-DUST = 2.0**-52
-"""A residual below this part of the symbol's own mass is rounding, and nothing is left."""
+DUST = 2.0**-50
+"""What is below this part of the largest mass is rounding. Masses of atoms never grow, so the first ends a coupling."""
 TOLERANCE = 1e-12
 """A rate that equals an achievable entropy counts as achieved."""
 
@@ -27,13 +27,16 @@ def greedy(marginals: Sequence[Sequence[float]]) -> list[Atom]:
     for heap in heaps:
         heapq.heapify(heap)
     atoms: list[Atom] = []
+    dust = DUST * max(map(max, marginals))
     while all(heaps):
         heads = [heap[0] for heap in heaps]
         mass = min(-head for head, _ in heads)
+        if not mass > dust:
+            break
         atoms.append((tuple(index for _, index in heads), mass))
-        for heap, (head, index), p in zip(heaps, heads, marginals, strict=True):
+        for heap, (head, index) in zip(heaps, heads, strict=True):
             rest = -head - mass
-            if rest > DUST * p[index]:
+            if rest > 0.0:
                 heapq.heapreplace(heap, (-rest, index))
             else:
                 heapq.heappop(heap)
@@ -48,10 +51,11 @@ def walk(p: Sequence[float], q: Sequence[float]) -> list[tuple[int, int, float]]
     Returns:
         Atoms `(message, action, mass)`.
     """
-    left, atoms = list(q), []
+    left = list(q)
+    atoms: list[tuple[int, int, float]] = []
     stream = sorted((-mass, index) for index, mass in enumerate(p) if mass > 0.0)
     pool: list[tuple[float, int]] = []
-    place = 0
+    place, dust = 0, DUST * max(*p, *q)
     while True:
         from_stream = place < len(stream) and (not pool or stream[place] < pool[0])
         if not from_stream and not pool:
@@ -59,17 +63,17 @@ def walk(p: Sequence[float], q: Sequence[float]) -> list[tuple[int, int, float]]
         head, message = stream[place] if from_stream else pool[0]
         most = max(left)
         mass = min(-head, most)
-        if not mass > 0.0:
+        if not mass > dust:
             return atoms
         action = left.index(most)
         atoms.append((message, action, mass))
-        left[action] = most - mass if most - mass > DUST * q[action] else 0.0
+        left[action] = most - mass
         rest = -head - mass
         if from_stream:
             place += 1
-            if rest > DUST * p[message]:
+            if rest > 0.0:
                 heapq.heappush(pool, (-rest, message))
-        elif rest > DUST * p[message]:
+        elif rest > 0.0:
             heapq.heapreplace(pool, (-rest, message))
         else:
             heapq.heappop(pool)
@@ -81,7 +85,7 @@ def merge_loss(a: float, b: float) -> float:
 
 
 def ebim(p: Sequence[float], rate: float) -> tuple[list[int], float]:
-    """Labels and H(T) of the closed form that `ebim.py` explains.
+    """Labels and H(T) of the closed form that `closed_form.py` explains.
 
     >>> ebim([0.4, 0.3, 0.2, 0.1], 1.0)[0]
     [0, 0, 1, 1]

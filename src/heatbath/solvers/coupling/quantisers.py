@@ -65,12 +65,13 @@ def adaptive_quantiser(p: ArrayLike, rate: float) -> Indices:
 
 
 def shkel_verdu(p: ArrayLike, rate: float) -> Indices:
-    """A fixed-length code for logarithmic loss: from large to small, each symbol joins the lightest of floor(2^R) codes.
+    """A fixed-length code for logarithmic loss: from large to small, each symbol joins the lightest of floor(2^R)
+    codes.
 
     Args, returns and raises as `uniform_quantiser`.
 
-    Deviation: the construction is written down from memory, the article was not at hand. With a fixed number of codes the
-    expected loss is H(X | T) = H(X) - H(T), so the codes are to be as even as they can.
+    Deviation: the construction is written down from memory, the article was not at hand. With a fixed number of codes
+    the expected loss is H(X | T) = H(X) - H(T), so the codes are to be as even as they can.
 
     Reference:
         Shkel, Verdu, "A single-shot approach to lossy source coding under logarithmic loss", IEEE T-IT 64, 2018.

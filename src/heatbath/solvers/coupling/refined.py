@@ -5,8 +5,8 @@ With masses p(x, t) of a map as a matrix, the columns' sums s_t:
 - up: of the cell with the smallest p_i / s_t, move mass e into a new column;
 - down: of the smallest cell in the smallest column, move mass e into the largest column.
 
-H(T) rises or falls with e, so e follows from H(T) = R by bisection; I(X; T) = H(T) - p_i h(e / p_i), since only the symbol
-i is coded by chance. Of all maps' moves the one of largest I(X; T) is kept.
+H(T) rises or falls with e, so e follows from H(T) = R by bisection; I(X; T) = H(T) - p_i h(e / p_i), since only the
+symbol i is coded by chance. Of all maps' moves the one of largest I(X; T) is kept.
 
 Reference:
     Ebrahimi, Chen, Khisti, NeurIPS 2024, theorem 3 and figure 2.
@@ -20,13 +20,15 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from heatbath.solvers.coupling.closed_form import ebim
 from heatbath.solvers.coupling.code import Code
-from heatbath.solvers.coupling.ebim import ebim
 from heatbath.solvers.coupling.joint import Indices
 from heatbath.solvers.coupling.marginals import CouplingError, Masses, code_rate, entropy, entropy_rows, marginal
 
 MOST_SYMBOLS = 10
 """For `candidates="all"`: the Bell number of 10 is 115 975."""
+QUICK_SYMBOLS = 7
+"""Up to which `auto` tries all 877 maps."""
 HALVINGS = 60
 
 
@@ -82,14 +84,14 @@ def greedy_maps(p: Masses) -> Indices:
     return np.unique(maps, axis=0)
 
 
-def ebim_refined(p: ArrayLike, rate: float, candidates: Literal["greedy", "all"] = "greedy") -> Code:
+def ebim_refined(p: ArrayLike, rate: float, candidates: Literal["auto", "greedy", "all"] = "auto") -> Code:
     """The code of at most `rate` bits that tells most about X, of deterministic maps and one move away from each.
 
     Args:
         p: probabilities of X, shape `(n,)`.
         rate: R in bits, at least 0.
         candidates: `greedy` starts from the maps that the closed form chooses among; `all` from every map, for at most
-            10 symbols of positive mass. The greedy ones are not always enough.
+            10 symbols of positive mass; `auto` is `all` up to 7 symbols. The greedy ones are not always enough.
 
     Raises:
         CouplingError: for probabilities that are none, a rate below 0, other candidates, or too many symbols for `all`.
@@ -101,8 +103,10 @@ def ebim_refined(p: ArrayLike, rate: float, candidates: Literal["greedy", "all"]
     source, rate = marginal(p, "p"), code_rate(rate)
     positive = np.flatnonzero(source)
     masses = source[positive]
-    if candidates not in ("greedy", "all"):
-        raise CouplingError(f"`candidates` must be 'greedy' or 'all', got {candidates!r}")
+    if candidates not in ("auto", "greedy", "all"):
+        raise CouplingError(f"`candidates` must be 'auto', 'greedy' or 'all', got {candidates!r}")
+    if candidates == "auto":
+        candidates = "all" if len(positive) <= QUICK_SYMBOLS else "greedy"
     if candidates == "all" and len(positive) > MOST_SYMBOLS:
         raise CouplingError(
             f"all maps are tried for at most {MOST_SYMBOLS} symbols of positive mass, got {len(positive)}; "

@@ -11,8 +11,8 @@ from torch import Generator
 
 from heatbath.core.contracts import NOTHING, Bottleneck, Marginals, Solution, StepHook
 from heatbath.solvers.coupling import options as opt
+from heatbath.solvers.coupling.closed_form import ebim, ebim_rows
 from heatbath.solvers.coupling.code import Code
-from heatbath.solvers.coupling.ebim import ebim, ebim_rows
 from heatbath.solvers.coupling.exact import exact_mec
 from heatbath.solvers.coupling.greedy import greedy_mec, greedy_rows
 from heatbath.solvers.coupling.joint import Coupling, independent

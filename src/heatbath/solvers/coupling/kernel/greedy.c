@@ -7,7 +7,8 @@
 
 #define MOST 16 /* marginals */
 
-static inline int64_t couple(int64_t marginals, struct queue *queues, int64_t capacity, int64_t *indices, double *mass)
+static inline int64_t couple(int64_t marginals, struct queue *queues, int64_t capacity, double dust, int64_t *indices,
+                             double *mass)
 {
     struct symbol head[MOST] = {{0, 0}};
     int late[MOST];
@@ -15,7 +16,7 @@ static inline int64_t couple(int64_t marginals, struct queue *queues, int64_t ca
         for (int64_t k = 0; k < marginals; k++) head[k] = largest(queues + k, late + k);
         double r = head[0].mass;
         for (int64_t k = 1; k < marginals; k++) r = head[k].mass < r ? head[k].mass : r;
-        if (!(r > 0)) return atoms;
+        if (!(r > dust)) return atoms;
         mass[atoms] = r;
         for (int64_t k = 0; k < marginals; k++) {
             indices[k * capacity + atoms] = head[k].index;
@@ -31,23 +32,27 @@ int64_t greedy(int64_t marginals, const int64_t *sizes, const double *p, const i
 {
     struct queue queues[MOST];
     int64_t opened = 0, capacity = 0, atoms = -1;
+    double dust = 0;
     for (; opened < marginals; opened++) {
         if (!open_queue(queues + opened, sizes[opened], p + capacity, order ? order + capacity : NULL)) break;
+        double own = DUST * greatest(sizes[opened], p + capacity);
+        dust = own > dust ? own : dust;
         capacity += sizes[opened];
     }
     if (opened == marginals)
-        atoms = marginals == 2 ? couple(2, queues, capacity, indices, mass)
-                               : couple(marginals, queues, capacity, indices, mass);
+        atoms = marginals == 2 ? couple(2, queues, capacity, dust, indices, mass)
+                               : couple(marginals, queues, capacity, dust, indices, mass);
     while (opened--) free(queues[opened].sorted);
     return atoms;
 }
 
 /* Many messages, few actions: one walk along the sorted messages. A message that overflows an action uses that action
  * up, so `pool` holds at most one residual an action. */
-static void walk(int64_t n, const double *p, const struct symbol *stream, int64_t actions, const double *q,
-                 double *left, struct symbol *pool, double *coupling)
+static void walk(int64_t n, const struct symbol *stream, int64_t actions, const double *q, double *left,
+                 struct symbol *pool, double *coupling)
 {
     int64_t k = 0, pooled = 0;
+    double top = greatest(actions, q), dust = DUST * (stream->mass > top ? stream->mass : top);
     memcpy(left, q, (size_t)actions * sizeof *left);
     for (;;) {
         struct symbol message = k < n ? stream[k] : (struct symbol){0.0, INT64_MAX};
@@ -60,14 +65,12 @@ static void walk(int64_t n, const double *p, const struct symbol *stream, int64_
         for (int64_t j = 1; j < actions; j++)
             if (left[j] > left[action]) action = j;
         double r = message.mass < left[action] ? message.mass : left[action];
-        if (!(r > 0)) return;
+        if (!(r > dust)) return;
         coupling[message.index * actions + action] = r;
         left[action] -= r;
-        if (left[action] <= DUST * q[action]) left[action] = 0;
         message.mass -= r;
-        int rest = message.mass > DUST * p[message.index];
         if (slot < 0) k++;
-        if (rest) pool[slot < 0 ? pooled++ : slot] = message;
+        if (message.mass > 0) pool[slot < 0 ? pooled++ : slot] = message;
         else if (slot >= 0) pool[slot] = pool[--pooled];
     }
 }
@@ -82,9 +85,8 @@ int64_t greedy_rows(int64_t batch, int64_t n, int64_t actions, const double *P, 
     struct symbol *pool = stream + n;
     double *left = (double *)(pool + actions + 1);
     for (int64_t b = 0; b < batch; b++) {
-        const double *p = P + b * n;
-        sorted_symbols(n, p, order + b * n, stream);
-        walk(n, p, stream, actions, Q + b * actions, left, pool, coupling + b * n * actions);
+        sorted_symbols(n, P + b * n, order + b * n, stream);
+        walk(n, stream, actions, Q + b * actions, left, pool, coupling + b * n * actions);
     }
     free(stream);
     return 0;

@@ -13,14 +13,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A residual below this part of the symbol's own mass is rounding, and nothing is left. */
-#define DUST 0x1p-52
+/* What is below this part of the largest mass is rounding. Masses of atoms never grow, so the first ends a coupling. */
+#define DUST 0x1p-50
 
 struct symbol { double mass; int64_t index; };
 struct kept { double mass; uint32_t index, next; };
 
 struct queue {
-    const double *p;
     struct symbol *sorted, *late;  /* the open bucket, up to a symbol of mass 0; and the heap beside it, root at 1 */
     int64_t at, size, open;        /* the next of `sorted`; the size of `late`; the open bucket */
     struct kept *kept;             /* one place a symbol, from 1 on; 0 ends a chain */
@@ -30,7 +29,6 @@ struct queue {
     int64_t buckets, first;        /* how many, and the first that holds any */
     int64_t top;                   /* bits of the largest mass */
     int shift;
-    double dust;
 };
 
 /* Without short circuits: the outcome is random, so a branch would be mispredicted. */
@@ -136,7 +134,7 @@ static inline void take(struct queue *q, int late, struct symbol head, double ma
     } else {
         q->at++;
     }
-    if (!(rest > 0 && (rest > q->dust || rest > DUST * q->p[head.index]))) return;
+    if (!(rest > 0)) return;
     int64_t k = bucket_of(q, rest);
     if (k <= q->open) {
         sift_up(q->late, ++q->size, (struct symbol){rest, head.index});
@@ -163,6 +161,13 @@ static inline void sorted_symbols(int64_t n, const double *p, const int64_t *ord
     }
 }
 
+static inline double greatest(int64_t n, const double *p)
+{
+    double top = 0;
+    for (int64_t i = 0; i < n; i++) top = p[i] > top ? p[i] : top;
+    return top;
+}
+
 /* Buckets reach from the largest mass down to 1/64 of what a mean symbol's n-th part is: below, one holds all.
  * `order`, from large to small, is for the memory's sake where there are many symbols, and else NULL. */
 static inline int open_queue(struct queue *q, int64_t n, const double *p, const int64_t *order)
@@ -173,17 +178,15 @@ static inline int open_queue(struct queue *q, int64_t n, const double *p, const 
     size_t table = (size_t)(buckets * 4 + buckets / 8);
     char *memory = malloc(symbols + kept + table);
     if (!memory) return 0;
-    *q = (struct queue){.p = p, .buckets = buckets, .first = buckets, .open = -1};
+    *q = (struct queue){.buckets = buckets, .first = buckets, .open = -1};
     q->sorted = (struct symbol *)memory;
     q->late = q->sorted + n + 1;
     q->kept = (struct kept *)(memory + symbols);
     q->occupied = (uint64_t *)(memory + symbols + kept);
     q->bucket = (uint32_t *)(q->occupied + buckets / 64);
     memset(q->occupied, 0, table);
-    double top = 0;
-    for (int64_t i = 0; i < n; i++) top = p[i] > top ? p[i] : top;
+    double top = greatest(n, p);
     q->top = bits(top);
-    q->dust = DUST * top;
     int64_t octaves = (int64_t)(log2(top * (double)n) + log2((double)n)) + 6;
     while (((octaves << 52) >> q->shift) >= buckets) q->shift++;
     for (int64_t i = 0; i < n; i++) {

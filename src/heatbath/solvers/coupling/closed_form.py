@@ -6,8 +6,9 @@ s_1 >= ... >= s_m > 0, and S_k = s_1 + ... + s_k, merging the k largest leaves
     H_k = -S_k log2 S_k - sum_{i > k} s_i log2 s_i,    H_1 = H(X) > ... > H_m = 0.
 
 Let k be the last with H_k > R. If merging the two smallest of that state brings the entropy down to R, that is the
-answer; otherwise it is state k + 1. These are the decisions of the published loop over merges, found by one sort, running
-sums and a binary search. The loss against the best map is at most h(p_2), the binary entropy of the second-largest mass.
+answer; otherwise it is state k + 1. These are the decisions of the published loop over merges, found by one sort,
+running sums and a binary search. The loss against the best map is at most h(p_2), the binary entropy of the
+second-largest mass.
 
 Reference:
     Ebrahimi, Chen, Khisti, "Minimum entropy coupling with bottleneck", NeurIPS 2024, algorithm 1 and theorem 2.
@@ -46,7 +47,8 @@ def ebim(p: ArrayLike, rate: float) -> Indices:
     >>> ebim([0.4, 0.3, 0.2, 0.1], 1.5).tolist()  # the two largest
     [0, 0, 1, 2]
     """
-    return ebim_rows(marginal(p, "p")[None], code_rate(rate))[0][0]
+    labels: Indices = ebim_rows(marginal(p, "p")[None], code_rate(rate))[0][0]
+    return labels
 
 
 @overload
