@@ -70,7 +70,7 @@ def ebim(P: Tensor, rates: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
     Returns:
         Labels `(batch, n)`, int64; masses of the codes `(batch, n)`; their entropies in bits `(batch,)`. Sums are taken
-        in another order than by the kernel, so entropies agree with it to rounding, and labels but for a rate so near to
+        in another order than by the kernel, so entropies agree with it to rounding, and labels but for a rate near
         an achievable entropy.
     """
     n = P.shape[1]

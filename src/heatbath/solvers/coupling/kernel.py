@@ -16,8 +16,8 @@ MODULE = "heatbath.solvers.coupling._kernel"
 MOST_MARGINALS = 16
 """What the kernel has room for."""
 MOST_SYMBOLS = 2**31
-SORTED_FROM = 40_000
-"""From so many symbols on, they are sorted first: the buckets are then next to each other in memory."""
+SORTED_FROM = 20_000
+"""Above so many symbols, they are sorted first: the buckets are then next to each other in memory."""
 _COUNT, _ARRAY = ctypes.c_int64, ctypes.c_void_p
 
 
@@ -43,11 +43,12 @@ def descending(p: Masses) -> Indices:
 def greedy(kernel: ctypes.CDLL, marginals: tuple[Masses, ...]) -> tuple[Indices, Masses]:
     """Atoms of the greedy coupling: indices `(K, atoms)` and masses `(atoms,)`."""
     sizes = np.array([len(p) for p in marginals], dtype=np.int64)
-    p = np.concatenate(marginals)
-    order = np.concatenate([descending(one) for one in marginals]) if len(p) > SORTED_FROM else None
-    indices, mass = np.empty((len(sizes), len(p)), np.int64), np.empty(len(p))
-    atoms = _call(kernel.greedy, (len(sizes),), sizes, p, order, indices, mass)
-    return indices[:, :atoms].copy(), mass[:atoms].copy()
+    orders = [descending(p) if len(p) > SORTED_FROM else None for p in marginals]
+    size = int(sizes.sum())
+    indices, mass = np.empty((len(sizes), size), np.int64), np.empty(size)
+    pointers = [np.array([_address(one) or 0 for one in group], np.uintp) for group in (marginals, orders)]
+    atoms = _call(kernel.greedy, (len(sizes),), sizes, *pointers, indices, mass)
+    return indices[:, :atoms], mass[:atoms]
 
 
 def greedy_rows(kernel: ctypes.CDLL, P: Masses, Q: Masses) -> Masses:
@@ -66,9 +67,13 @@ def ebim_rows(kernel: ctypes.CDLL, P: Masses, rates: Masses) -> tuple[Indices, M
     return labels, codes, entropies
 
 
-def _call(function: Any, counts: tuple[int, ...], *arrays: Masses | Indices | None) -> int:
+def _address(array: Masses | Indices | None) -> int | None:
+    return None if array is None else array.__array_interface__["data"][0]
+
+
+def _call(function: Any, counts: tuple[int, ...], *arrays: Any) -> int:
     """Hand a kernel the addresses of arrays, which live at least as long as this frame."""
-    result = int(function(*counts, *[None if array is None else array.ctypes.data for array in arrays]))
+    result = int(function(*counts, *map(_address, arrays)))
     if result < 0:
         raise MemoryError("no memory for the work space of the coupling")
     return result

@@ -74,11 +74,16 @@ def _checked(p: ArrayLike, name: str, dimensions: int) -> Masses:
         raise CouplingError(f"{name}: expected shape {shape}, got {np.shape(p)}")
     if masses.shape[-1] == 0:
         raise CouplingError(f"{name} is empty: expected shape {shape} with at least one symbol, got {masses.shape}")
-    total = masses.sum(-1, keepdims=True)
-    if masses.size and not (masses.min() >= 0.0 and np.abs(total - 1.0).max() <= TOLERANCE):
+    if not masses.size:
+        return masses
+    off = np.abs(masses.sum(-1) - 1.0)
+    furthest = off.max()
+    if not (masses.min() >= 0.0 and furthest <= TOLERANCE):
         raise CouplingError(_complaint(masses, name))
-    off = np.abs(total - 1.0) > ROUNDING
-    return np.divide(masses, total, out=masses.copy(), where=off) if off.any() else masses
+    if furthest <= ROUNDING:
+        return masses
+    scaled = masses / masses.sum(-1, keepdims=True)
+    return np.where(np.expand_dims(off, -1) > ROUNDING, scaled, masses)
 
 
 def _complaint(masses: Masses, name: str) -> str:
