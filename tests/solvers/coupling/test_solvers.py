@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from heatbath.core.contracts import Bottleneck, Marginals
 from heatbath.core.errors import ConformanceError
 from heatbath.core.hookspecs import Component, hookimpl
 from heatbath.core.host import Host
+from heatbath.solvers.coupling import mecb_rows
+from heatbath.solvers.coupling.solvers import joint_rows
 from heatbath.testing import build, check_solver
 
 COUPLERS = ("greedy-mec", "zero-seeking-mec", "exact-mec", "independent")
@@ -37,6 +40,20 @@ def test_options_reach_the_solver(host: Host):
     source = Bottleneck((0.7, 0.2, 0.1), 0.7)
     few, every = (build(host, "solvers", "ebim-refined", candidates=c).solve(source) for c in ("greedy", "all"))
     assert few.stats["information"] < every.stats["information"]
+
+
+@pytest.mark.parametrize("coupler", COUPLERS)
+@pytest.mark.parametrize("encoder", ENCODERS)
+def test_any_two_make_rows(host: Host, encoder: str, coupler: str):
+    rng = np.random.default_rng(0)
+    P, Q = rng.dirichlet(np.ones(6), 4), rng.dirichlet(np.ones(3), 4)
+    parts = build(host, "solvers", encoder), build(host, "solvers", coupler)
+    joint = joint_rows(*parts, P, Q, 1.3)
+    assert joint.sum(2) == pytest.approx(P, abs=1e-12)
+    assert joint.sum(1) == pytest.approx(Q, abs=1e-12)
+    assert np.array_equal(joint_rows(*parts, P[2:3], Q[2:3], 1.3)[0], joint[2])
+    if (encoder, coupler) == ("ebim", "greedy-mec"):
+        assert np.array_equal(joint, mecb_rows(P, Q, 1.3))
 
 
 class Careless:

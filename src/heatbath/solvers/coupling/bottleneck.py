@@ -22,7 +22,7 @@ from torch import Tensor
 from heatbath.solvers.coupling.closed_form import ebim, ebim_rows
 from heatbath.solvers.coupling.code import Code
 from heatbath.solvers.coupling.greedy import greedy_mec, greedy_rows
-from heatbath.solvers.coupling.joint import Coupling
+from heatbath.solvers.coupling.joint import Coupling, Indices
 from heatbath.solvers.coupling.marginals import CouplingError, Masses, code_rate, entropy, marginal, marginal_rows
 
 Encoder = Callable[[Masses, float], ArrayLike]
@@ -98,7 +98,7 @@ def mecb_rows(P: Any, Q: Any, rate: Any) -> Any:
     """
     if isinstance(P, Tensor) and P.device.type == "cpu":
         numbers = rate.numpy() if isinstance(rate, Tensor) else rate
-        return torch.from_numpy(mecb_rows(P.numpy(), Q.numpy(), numbers))
+        return torch.from_numpy(mecb_rows(P.detach().numpy(), Q.detach().numpy(), numbers))
     if isinstance(P, Tensor):
         labels, codes, _ = ebim_rows(P, rate)
         decoder = greedy_rows(codes, Q)
@@ -107,8 +107,26 @@ def mecb_rows(P: Any, Q: Any, rate: Any) -> Any:
         return decoder.gather(1, index) * share.unsqueeze(2)
     sources = marginal_rows(P, "P")
     labels, codes, _ = ebim_rows(sources, rate)
-    decoder = greedy_rows(codes, Q)
+    return through_rows(sources, labels, codes, Q, greedy_rows)
+
+
+def through_rows(
+    P: Masses, labels: Indices, codes: Masses, Q: ArrayLike, coupler: Callable[[Masses, ArrayLike], Masses]
+) -> Masses:
+    """p(x, y) of many rows through codes that are given by labels.
+
+    Args:
+        P: shape `(batch, n)`.
+        labels: shape `(batch, n)`.
+        codes: p(t), shape `(batch, codes)`.
+        Q: shape `(batch, m)`.
+        coupler: of rows of p(t) and of Q.
+
+    Returns:
+        Shape `(batch, n, m)`.
+    """
+    decoder = coupler(codes, Q)
     masses = np.take_along_axis(codes, labels, 1)
     # A symbol that is a code of its own has exactly the share 1.
-    share = np.divide(sources, masses, out=np.zeros_like(sources), where=masses > 0)
-    return np.take_along_axis(decoder, labels[:, :, None], 1) * share[:, :, None]
+    share = np.divide(P, masses, out=np.zeros_like(P), where=masses > 0)
+    return np.asarray(np.take_along_axis(decoder, labels[:, :, None], 1) * share[:, :, None])

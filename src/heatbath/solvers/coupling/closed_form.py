@@ -77,7 +77,7 @@ def ebim_rows(P: ArrayLike | Tensor, rate: ArrayLike | Tensor) -> tuple[Indices,
             rates = rate if isinstance(rate, Tensor) else P.new_full((), _number(rate))
             return devices.ebim(P, rates.to(P).expand(len(P)))
         numbers = rate.numpy() if isinstance(rate, Tensor) else rate
-        labels, codes, entropies = ebim_rows(P.numpy(), numbers)
+        labels, codes, entropies = ebim_rows(P.detach().numpy(), numbers)
         return torch.from_numpy(labels), torch.from_numpy(codes), torch.from_numpy(entropies)
     sources = marginal_rows(P, "P")
     rates_ = np.ascontiguousarray(np.broadcast_to(np.asarray(rate, dtype=np.float64), (len(sources),)))

@@ -83,7 +83,7 @@ def greedy_rows(P: ArrayLike | Tensor, Q: ArrayLike | Tensor) -> Masses | Tensor
         if P.device.type != "cpu":
             devices.check(P, Q)
             return devices.greedy(P, Q)
-        return torch.from_numpy(greedy_rows(P.numpy(), Q.numpy()))
+        return torch.from_numpy(greedy_rows(P.detach().numpy(), Q.detach().numpy()))
     messages, actions = marginal_rows(P, "P"), marginal_rows(Q, "Q")
     if len(messages) != len(actions):
         raise CouplingError(f"expected P and Q with as many rows, got {messages.shape} and {actions.shape}")

@@ -16,8 +16,8 @@ MODULE = "heatbath.solvers.coupling._kernel"
 MOST_MARGINALS = 16
 """What the kernel has room for."""
 MOST_SYMBOLS = 2**31
-SORTED_FROM = 20_000
-"""Above so many symbols, they are sorted first: the buckets are then next to each other in memory."""
+MANY_ACTIONS = 64
+"""Above so many, a row is coupled as a pair: a walk looks at every action for every atom."""
 _COUNT, _ARRAY = ctypes.c_int64, ctypes.c_void_p
 
 
@@ -26,7 +26,7 @@ def library() -> ctypes.CDLL | None:
     """The library with the types of its functions, or None where it was not built or is switched off."""
     found = native.library(MODULE)
     if found is not None:
-        found.greedy.argtypes = [_COUNT, *[_ARRAY] * 5]
+        found.greedy.argtypes = [_COUNT, *[_ARRAY] * 4]
         found.greedy_rows.argtypes = [_COUNT, _COUNT, _COUNT, *[_ARRAY] * 4]
         found.ebim_rows.argtypes = [_COUNT, _COUNT, *[_ARRAY] * 6]
         for function in (found.greedy, found.greedy_rows, found.ebim_rows):
@@ -43,11 +43,10 @@ def descending(p: Masses) -> Indices:
 def greedy(kernel: ctypes.CDLL, marginals: tuple[Masses, ...]) -> tuple[Indices, Masses]:
     """Atoms of the greedy coupling: indices `(K, atoms)` and masses `(atoms,)`."""
     sizes = np.array([len(p) for p in marginals], dtype=np.int64)
-    orders = [descending(p) if len(p) > SORTED_FROM else None for p in marginals]
     size = int(sizes.sum())
     indices, mass = np.empty((len(sizes), size), np.int64), np.empty(size)
-    pointers = [np.array([_address(one) or 0 for one in group], np.uintp) for group in (marginals, orders)]
-    atoms = _call(kernel.greedy, (len(sizes),), sizes, *pointers, indices, mass)
+    pointers = np.array([_address(p) for p in marginals], np.uintp)
+    atoms = _call(kernel.greedy, (len(sizes),), sizes, pointers, indices, mass)
     return indices[:, :atoms], mass[:atoms]
 
 
@@ -55,6 +54,11 @@ def greedy_rows(kernel: ctypes.CDLL, P: Masses, Q: Masses) -> Masses:
     """Greedy couplings of rows, `(batch, n)` with `(batch, actions)`, as `(batch, n, actions)`."""
     (batch, n), actions = P.shape, Q.shape[1]
     coupling = np.zeros((batch, n, actions))
+    if actions > MANY_ACTIONS:
+        for joint, p, q in zip(coupling, P, Q, strict=True):
+            (rows, cols), mass = greedy(kernel, (p, q))
+            joint[rows, cols] = mass
+        return coupling
     _call(kernel.greedy_rows, (batch, n, actions), P, descending(P), Q, coupling)
     return coupling
 
@@ -67,8 +71,8 @@ def ebim_rows(kernel: ctypes.CDLL, P: Masses, rates: Masses) -> tuple[Indices, M
     return labels, codes, entropies
 
 
-def _address(array: Masses | Indices | None) -> int | None:
-    return None if array is None else array.__array_interface__["data"][0]
+def _address(array: Any) -> int:
+    return int(array.__array_interface__["data"][0])
 
 
 def _call(function: Any, counts: tuple[int, ...], *arrays: Any) -> int:

@@ -25,16 +25,15 @@ static inline int64_t couple(int64_t marginals, struct queue *queues, int64_t ca
     }
 }
 
-/* p: the marginals, 2 to 16 of them; sizes: their lengths; order: of each from large to small, or NULL.
+/* p: the marginals, 2 to 16 of them; sizes: their lengths.
  * indices: (marginals, sum of sizes); mass: (sum of sizes). Returns the number of atoms, or -1 without memory. */
-int64_t greedy(int64_t marginals, const int64_t *sizes, const double *const *p, const int64_t *const *order,
-               int64_t *indices, double *mass)
+int64_t greedy(int64_t marginals, const int64_t *sizes, const double *const *p, int64_t *indices, double *mass)
 {
     struct queue queues[MOST];
     int64_t opened = 0, capacity = 0, atoms = -1;
     double dust = 0;
     for (; opened < marginals; opened++) {
-        if (!open_queue(queues + opened, sizes[opened], p[opened], order[opened])) break;
+        if (!open_queue(queues + opened, sizes[opened], p[opened])) break;
         double own = DUST * greatest(sizes[opened], p[opened]);
         dust = own > dust ? own : dust;
         capacity += sizes[opened];
