@@ -22,8 +22,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
-from heatbath.solvers.coupling import ebim_rows, greedy_mec, greedy_rows, kernel, mecb_rows, plain
-from heatbath.solvers.coupling.kernel import descending
+from heatbath.solvers.coupling import compiled, ebim_rows, greedy_mec, greedy_rows, mecb_rows, plain
+from heatbath.solvers.coupling.compiled import descending
 from heatbath.solvers.coupling.marginals import Masses
 
 
@@ -178,7 +178,7 @@ def devices(rng: np.random.Generator) -> None:
 
 def bottlenecked_step(report: Report, rng: np.random.Generator) -> None:
     """One step of a coding game: encode the belief, couple the code with the policy, update the belief."""
-    native = kernel.library() is not None
+    native = compiled.library() is not None
     print(f"bottlenecked step, 512 messages, 4 actions ({'kernel' if native else 'plain Python'})")
     uniform, policy = np.full((1, 512), 1 / 512), np.array([[0.55, 0.25, 0.15, 0.05]])
     for name, belief in (("uniform", uniform), ("posterior", rng.dirichlet(np.ones(512), 1))):

@@ -10,10 +10,10 @@ from heatbath.solvers.coupling import (
     Coupling,
     CouplingError,
     adaptive_quantiser,
+    compiled,
     ebim_refined,
     greedy_mec,
     independent,
-    kernel,
     mecb,
     mecb_rows,
     zero_seeking_mec,
@@ -45,7 +45,7 @@ def test_without_a_bottleneck_it_is_the_plain_coupling():
 @pytest.mark.parametrize("native", [True, False])
 def test_a_row_is_the_pair_alone(native: bool, monkeypatch: pytest.MonkeyPatch):
     if not native:
-        monkeypatch.setattr(kernel, "library", lambda: None)
+        monkeypatch.setattr(compiled, "library", lambda: None)
     rng = np.random.default_rng(0)
     beliefs, policies, rates = rng.dirichlet(np.ones(40), 6), rng.dirichlet(np.ones(4), 6), rng.random(6) * 5
     rows = mecb_rows(beliefs, policies, rates)
@@ -61,7 +61,7 @@ def test_kernel_and_fallback_agree_in_every_bit(monkeypatch: pytest.MonkeyPatch)
     rng = np.random.default_rng(1)
     beliefs, policies, rates = rng.dirichlet(np.ones(512), 20), rng.dirichlet(np.ones(4), 20), rng.random(20) * 9
     fast = mecb_rows(beliefs, policies, rates)
-    monkeypatch.setattr(kernel, "library", lambda: None)
+    monkeypatch.setattr(compiled, "library", lambda: None)
     assert np.array_equal(mecb_rows(beliefs, policies, rates), fast)
 
 

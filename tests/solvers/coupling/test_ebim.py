@@ -12,11 +12,11 @@ from heatbath.solvers.coupling import (
     Code,
     CouplingError,
     adaptive_quantiser,
+    compiled,
     ebim,
     ebim_refined,
     ebim_rows,
     entropy,
-    kernel,
     shkel_verdu,
     uniform_quantiser,
 )
@@ -55,8 +55,8 @@ THEOREM_3 = [  # rate, deterministic, from the maps of the closed form, from all
 @pytest.fixture(params=["kernel", "plain"])
 def native(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     if request.param == "plain":
-        monkeypatch.setattr(kernel, "library", lambda: None)
-    elif kernel.library() is None:
+        monkeypatch.setattr(compiled, "library", lambda: None)
+    elif compiled.library() is None:
         pytest.skip("the kernel was not built")
     return str(request.param)
 

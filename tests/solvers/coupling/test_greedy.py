@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from heatbath.solvers.coupling import Coupling, CouplingError, entropy, greedy_mec, greedy_rows, kernel, plain
+from heatbath.solvers.coupling import Coupling, CouplingError, compiled, entropy, greedy_mec, greedy_rows, plain
 from heatbath.solvers.coupling.marginals import marginal
 
 THIRD = 1 / 3
@@ -27,8 +27,8 @@ CASES = [  # p, q, joint entropy in bits, worked out by hand
 def native(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Once with the compiled kernel, once as if it had not been built."""
     if request.param == "plain":
-        monkeypatch.setattr(kernel, "library", lambda: None)
-    elif kernel.library() is None:
+        monkeypatch.setattr(compiled, "library", lambda: None)
+    elif compiled.library() is None:
         pytest.skip("the kernel was not built")
     return str(request.param)
 
@@ -112,13 +112,13 @@ def test_a_row_has_the_bits_of_its_pair_alone(native: str):
 
 @pytest.mark.parametrize("alpha", [0.05, 1.0, 20.0])
 def test_kernel_and_plain_twin_agree_in_every_bit(alpha: float):
-    library = kernel.library()
+    library = compiled.library()
     if library is None:
         pytest.skip("the kernel was not built")
     rng = np.random.default_rng(1)
     for n, m in ((30, 50), (1000, 999), (25_000, 20_000)):
         p, q = marginal(rng.dirichlet(np.full(n, alpha))), marginal(rng.dirichlet(np.full(m, alpha)))
-        indices, mass = kernel.greedy(library, (p, q))
+        indices, mass = compiled.greedy(library, (p, q))
         atoms = plain.greedy([p.tolist(), q.tolist()])
         assert list(map(tuple, indices.T.tolist())) == [index for index, _ in atoms]
         assert mass.tolist() == [mass for _, mass in atoms]

@@ -23,7 +23,7 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from heatbath.solvers.coupling import devices, kernel, plain
+from heatbath.solvers.coupling import compiled, devices, plain
 from heatbath.solvers.coupling.joint import Indices
 from heatbath.solvers.coupling.marginals import CouplingError, Masses, code_rate, marginal, marginal_rows
 
@@ -83,9 +83,9 @@ def ebim_rows(P: ArrayLike | Tensor, rate: ArrayLike | Tensor) -> tuple[Indices,
     rates_ = np.ascontiguousarray(np.broadcast_to(np.asarray(rate, dtype=np.float64), (len(sources),)))
     if not (rates_ >= 0.0).all():
         raise CouplingError(f"`rate` must be at least 0 bits, got {float(rates_.min())}")
-    native = kernel.library()
+    native = compiled.library()
     if native is not None:
-        return kernel.ebim_rows(native, sources, rates_)
+        return compiled.ebim_rows(native, sources, rates_)
     found = [plain.ebim(p, r) for p, r in zip(sources.tolist(), rates_.tolist(), strict=True)]
     labels_ = np.array([label for label, _ in found], dtype=np.int64).reshape(sources.shape)
     codes_ = np.zeros_like(sources)

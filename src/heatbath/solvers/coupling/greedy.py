@@ -5,7 +5,7 @@ from all. Ties go to the lower index. Every step uses up a symbol, so a coupling
 n_1 + ... + n_K - K + 1 atoms. For two marginals its entropy is within log2(e)/e = 0.53 bits of the optimum, for K
 within 1.22.
 
-The compiled kernel takes O(n log n) at worst and about O(n) in the mean (buckets of residuals, `kernel/queue.h`); the
+The compiled kernel takes O(n log n) at worst and about O(n) in the mean (`kernel/queue.h`); the
 plain twin is two binary heaps. Both give the same bits, alone and in any place of a batch.
 
 Reference:
@@ -22,7 +22,7 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from heatbath.solvers.coupling import devices, kernel, plain
+from heatbath.solvers.coupling import compiled, devices, plain
 from heatbath.solvers.coupling.joint import Coupling
 from heatbath.solvers.coupling.marginals import CouplingError, Masses, marginal, marginal_rows
 
@@ -47,10 +47,10 @@ def greedy_mec(*marginals: ArrayLike) -> Coupling:
     if len(marginals) < 2:
         raise CouplingError(f"expected at least two marginals, got {len(marginals)}")
     checked = tuple(marginal(p, f"marginal {k}") for k, p in enumerate(marginals))
-    native = kernel.library()
-    fits = len(checked) <= kernel.MOST_MARGINALS and max(map(len, checked)) < kernel.MOST_SYMBOLS
+    native = compiled.library()
+    fits = len(checked) <= compiled.MOST_MARGINALS and max(map(len, checked)) < compiled.MOST_SYMBOLS
     if native is not None and fits:
-        indices, mass = kernel.greedy(native, checked)
+        indices, mass = compiled.greedy(native, checked)
     else:
         atoms = plain.greedy([p.tolist() for p in checked])
         indices = np.array([index for index, _ in atoms], dtype=np.int64).T
@@ -87,9 +87,9 @@ def greedy_rows(P: ArrayLike | Tensor, Q: ArrayLike | Tensor) -> Masses | Tensor
     messages, actions = marginal_rows(P, "P"), marginal_rows(Q, "Q")
     if len(messages) != len(actions):
         raise CouplingError(f"expected P and Q with as many rows, got {messages.shape} and {actions.shape}")
-    native = kernel.library()
+    native = compiled.library()
     if native is not None:
-        return kernel.greedy_rows(native, messages, actions)
+        return compiled.greedy_rows(native, messages, actions)
     coupling = np.zeros((*messages.shape, actions.shape[1]))
     for joint, p, q in zip(coupling, messages.tolist(), actions.tolist(), strict=True):
         for message, action, mass in plain.walk(p, q):
