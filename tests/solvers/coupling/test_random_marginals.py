@@ -31,6 +31,8 @@ from heatbath.solvers.coupling.marginals import binary_entropy, marginal
 Masses = NDArray[np.float64]
 PROFILE_GUARANTEE = math.log2(math.e) / math.e
 
+patient = settings(deadline=None)  # a busy machine is no failure
+
 weight = st.one_of(
     st.integers(0, 4).map(float),  # ties and zeros
     st.floats(1e-3, 1.0),
@@ -53,6 +55,7 @@ def exact_marginals(coupling, *laws: Masses) -> bool:
     return all(np.abs(got - p).max() <= 1e-12 for got, p in zip(sums, laws, strict=True))
 
 
+@patient
 @given(marginals(), marginals())
 def test_greedy_keeps_the_marginals_in_few_atoms_near_the_bound(p: Masses, q: Masses):
     coupling = greedy_mec(p, q)
@@ -64,6 +67,7 @@ def test_greedy_keeps_the_marginals_in_few_atoms_near_the_bound(p: Masses, q: Ma
     assert max(coupling.bounds) <= coupling.entropy + 1e-9
 
 
+@patient
 @given(marginals(), marginals())
 def test_greedy_has_the_bits_of_its_plain_twins(p: Masses, q: Masses):
     coupling = greedy_mec(p, q)
@@ -74,6 +78,7 @@ def test_greedy_has_the_bits_of_its_plain_twins(p: Masses, q: Masses):
     assert np.array_equal(greedy_rows([p, p], [q, q]), np.stack([coupling.dense()] * 2))
 
 
+@patient
 @given(marginals(8), marginals(8), marginals(8))
 def test_three_marginals(p: Masses, q: Masses, r: Masses):
     coupling = greedy_mec(p, q, r)
@@ -81,6 +86,7 @@ def test_three_marginals(p: Masses, q: Masses, r: Masses):
     assert len(coupling.mass) <= len(p) + len(q) + len(r) - 2
 
 
+@patient
 @given(marginals(), marginals())
 def test_zero_seeking_keeps_the_marginals(p: Masses, q: Masses):
     coupling = zero_seeking_mec(p, q)
@@ -89,7 +95,7 @@ def test_zero_seeking_keeps_the_marginals(p: Masses, q: Masses):
     assert max(coupling.bounds) <= coupling.entropy + 1e-9
 
 
-@settings(deadline=None)
+@patient
 @given(marginals(4), marginals(4))
 def test_the_optimum_lies_between_the_bounds_and_the_greedy_coupling(p: Masses, q: Masses):
     best = exact_mec(p, q)
@@ -100,6 +106,7 @@ def test_the_optimum_lies_between_the_bounds_and_the_greedy_coupling(p: Masses, 
     assert greedy_mec(p, q).entropy <= best.entropy + PROFILE_GUARANTEE
 
 
+@patient
 @given(marginals(), marginals())
 def test_cap_dominates_the_other_bounds(p: Masses, q: Masses):
     majorisation, profile, cap = bounds(p, q)
@@ -118,6 +125,7 @@ def merge_loop(p: Masses, rate: float) -> list[float]:
     return columns
 
 
+@patient
 @given(marginals(), st.floats(0.0, 1.2))
 def test_the_closed_form_is_the_merge_loop(p: Masses, share: float):
     rate = share * entropy(p)
@@ -129,6 +137,7 @@ def test_the_closed_form_is_the_merge_loop(p: Masses, share: float):
     assert np.array_equal(np.bincount(labels[0], weights=p, minlength=len(p)), codes[0])
 
 
+@patient
 @given(marginals(), st.floats(0.0, 1.2))
 def test_the_closed_form_keeps_the_rate_and_its_guarantee(p: Masses, share: float):
     rate = share * entropy(p)
@@ -138,6 +147,7 @@ def test_the_closed_form_keeps_the_rate_and_its_guarantee(p: Masses, share: floa
     assert min(rate, entropy(p)) - code.information <= binary_entropy(second) + 1e-9
 
 
+@patient
 @given(marginals(), st.floats(0.0, 4.0))
 def test_the_closed_form_has_the_bits_of_its_plain_twin(p: Masses, rate: float):
     labels, _, entropies = ebim_rows([p, p[::-1], p], rate)
@@ -147,13 +157,14 @@ def test_the_closed_form_has_the_bits_of_its_plain_twin(p: Masses, rate: float):
         assert entropies[row] == reached
 
 
+@patient
 @given(marginals(), st.floats(0.0, 4.0))
 def test_quantisers_keep_the_rate(p: Masses, rate: float):
     for encoder in (uniform_quantiser, adaptive_quantiser, shkel_verdu):
         assert Code.of(encoder(p, rate), p).entropy <= rate + 1e-9
 
 
-@settings(deadline=None)
+@patient
 @given(marginals(6), st.floats(0.0, 1.0))
 def test_refinement_keeps_the_rate_and_loses_nothing(p: Masses, share: float):
     rate = share * entropy(p)
@@ -162,6 +173,7 @@ def test_refinement_keeps_the_rate_and_loses_nothing(p: Masses, share: float):
     assert plain_map.information - 1e-9 <= refined.information <= refined.entropy + 1e-12
 
 
+@patient
 @given(marginals(), marginals(), st.floats(0.0, 4.0))
 def test_the_bottleneck_keeps_both_ends_and_what_passes_through(p: Masses, q: Masses, rate: float):
     made = mecb(p, q, rate)

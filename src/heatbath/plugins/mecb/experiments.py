@@ -57,8 +57,7 @@ class Bottleneck:
         return lambda p, rate: solver.solve(contracts.Bottleneck(p, rate)).value
 
     def _couple(self, p: Masses, q: Masses) -> Coupling:
-        found = self.coupler.solve(contracts.Marginals((p, q))).value
-        return Coupling(np.asarray(found.indices), np.asarray(found.mass), (p, q))
+        return Coupling.of_answer(self.coupler.solve(contracts.Marginals((p, q))).value, (p, q))
 
     def step(self, clock: Clock) -> dict[str, Tensor | float]:
         """One rate."""
@@ -140,8 +139,7 @@ class Couplings:
         """Draw and couple a chunk of pairs."""
         drawn = self._draw(min(self.chunk, clock.total - clock.step))
         for p, q in drawn:
-            found = self.coupler.solve(contracts.Marginals((p, q))).value
-            coupling = Coupling(np.asarray(found.indices), np.asarray(found.mass), (p, q))
+            coupling = Coupling.of_answer(self.coupler.solve(contracts.Marginals((p, q))).value, (p, q))
             self.entropies.append(NATS * coupling.entropy)
             self.bounds.append(NATS * max(coupling.bounds))
         recent = self.entropies[-len(drawn) :]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -43,6 +44,11 @@ class Coupling:
         marginals = tuple(law.sum(tuple(other for other in axes if other != axis)) for axis in axes)
         indices = np.array(np.nonzero(law), dtype=np.int64)
         return cls(indices, law[tuple(indices)], marginals)
+
+    @classmethod
+    def of_answer(cls, answer: Any, marginals: tuple[Masses, ...]) -> Coupling:
+        """What a solver of `coupling` answered about these marginals: anything with `indices` and `mass`."""
+        return cls(np.asarray(answer.indices, dtype=np.int64), np.asarray(answer.mass, dtype=np.float64), marginals)
 
     @property
     def rows(self) -> Indices:

@@ -101,8 +101,7 @@ def joint_rows(encoder: Any, coupler: Any, P: Masses, Q: Masses, rate: float) ->
         return through_rows(P, labels, codes, Q, coupler.rows)
 
     def couple(p: Masses, q: Masses) -> Coupling:
-        found = coupler.solve(Marginals((p, q))).value
-        return Coupling(np.asarray(found.indices), np.asarray(found.mass), (p, q))
+        return Coupling.of_answer(coupler.solve(Marginals((p, q))).value, (p, q))
 
     def encode(p: Masses, rate: float) -> ArrayLike:
         code: ArrayLike = encoder.solve(Bottleneck(p, rate)).value
