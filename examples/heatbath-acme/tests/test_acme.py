@@ -37,6 +37,10 @@ def test_the_solver_conforms(acme):
     check_solver(acme, "acme/heun", accuracy=1e-3)
 
 
+def test_the_coupler_conforms(acme):
+    check_solver(acme, "acme/north-west")
+
+
 def test_the_agent_conforms(acme):
     check_agent(acme, "acme/climber")
 
@@ -77,6 +81,19 @@ def test_the_agent_learns(acme, tmp_path):
 def test_the_first_party_solver_drops_into_this_experiment(acme, tmp_path):
     swapped = run("acme/thermostat", host=acme, steps=2, solver={"use": "rk4", "step": 0.25}, runs=str(tmp_path))
     assert "solvers:rk4" in swapped.result["components"]
+
+
+def test_the_coupler_drops_into_first_party_experiments(acme, tmp_path):
+    for name in ("mecb.couplings", "mecb.bottleneck"):
+        swapped = run(name, host=acme, steps=4, coupler="acme/north-west", runs=str(tmp_path))
+        assert swapped.result["components"]["solvers:acme/north-west"]["distribution"] == "heatbath-acme"
+        assert swapped.status == "finished"
+
+
+def test_the_coupler_serves_its_problem_only(acme, tmp_path):
+    answer = invoke("run mecb.bottleneck --encoder acme/north-west", acme, cwd=tmp_path)
+    assert answer.exit_code == 2
+    assert "'acme/north-west' does not serve 'bottleneck'; these do: adaptive-quantiser, ebim" in answer.stderr
 
 
 def test_loss_and_schedule_drop_into_a_first_party_experiment(acme, tmp_path):

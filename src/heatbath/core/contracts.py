@@ -139,6 +139,32 @@ class Recurrence:
 
 
 @dataclass(frozen=True, slots=True)
+class Marginals:
+    """Problem `coupling`: a joint law of low entropy with these marginals, each of shape `(n_k,)` and of sum one.
+
+    The answer has the atoms of the law: `indices`, shape `(marginals, atoms)`, int64, and their `mass`, shape
+    `(atoms,)`.
+    """
+
+    masses: tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Bottleneck:
+    """Problem `bottleneck`: a code T that tells much about X, with H(T) of at most `rate` bits.
+
+    Args:
+        source: p(x), shape `(n,)`.
+        rate: in bits, at least 0.
+
+    The answer is the code of every symbol, shape `(n,)`, int64, or p(t | x), shape `(n, codes)`, float64.
+    """
+
+    source: Any
+    rate: float
+
+
+@dataclass(frozen=True, slots=True)
 class Gaussian:
     """A normal law with covariance diag(variance) - factor factor^T.
 

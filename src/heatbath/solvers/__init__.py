@@ -41,3 +41,25 @@ def register_solvers(register: Register) -> None:
             reference="Kutta 1901",
         )
     )
+    for name, summary, attribute, options, reference in _COUPLERS:
+        register(Component(name, summary, f"{_COUPLING}.solvers:{attribute}", options, "coupling", reference=reference))
+    for name, summary, attribute, options, reference in _ENCODERS:
+        target = f"{_COUPLING}.solvers:{attribute}"
+        register(Component(name, summary, target, options, "bottleneck", reference=reference))
+
+
+_COUPLING = "heatbath.solvers.coupling"
+_MECB = "Ebrahimi, Chen, Khisti, NeurIPS 2024"
+_COUPLERS = (
+    ("greedy-mec", "the largest symbols together, in O(n log n)", "greedy", None, "Kocaoglu et al., AAAI 2017"),
+    ("zero-seeking-mec", "the symbols of nearest masses together", "zero_seeking", None, _MECB),
+    ("exact-mec", "the least entropy there is, for few symbols", "exact", f"{_COUPLING}.options:Exact", ""),
+    ("independent", "the product law", "product", None, ""),
+)
+_ENCODERS = (
+    ("ebim", "the greedy deterministic map, in closed form", "closed_form", None, _MECB),
+    ("ebim-refined", "one move away from a map", "refined", f"{_COUPLING}.options:Refined", _MECB),
+    ("uniform-quantiser", "blocks of neighbours that never move", "uniform", None, _MECB),
+    ("adaptive-quantiser", "ranks of the posterior, dealt out to the codes", "adaptive", None, ""),
+    ("shkel-verdu", "fixed-length codes of even masses", "single_shot", None, "Shkel, Verdu, IEEE T-IT 64, 2018"),
+)

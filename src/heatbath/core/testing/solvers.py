@@ -11,6 +11,7 @@ from torch import Tensor
 
 from heatbath.core.contracts import InitialValue, Recurrence, Solution, Solver
 from heatbath.core.host import Host
+from heatbath.core.testing.couplings import check_coupler, check_encoder
 from heatbath.core.testing.examples import build
 from heatbath.core.testing.expect import expect, global_generators_untouched, same
 
@@ -32,24 +33,36 @@ PROBLEMS: dict[str, tuple[Callable[[Tensor], Any], list[float]]] = {
 """By problem: how it is posed, and the factors by which the initial state appears in the answer."""
 
 
-def check_solver(host: Host, name: str, *, accuracy: float = 0.05, **options: Any) -> None:
-    """Check a registered solver of `ode` or `recurrence` against its contract, on a problem with a known answer.
+EXACT = {"coupling": (check_coupler, 1e-9), "bottleneck": (check_encoder, 1e-9)}
+"""By problem: the check of its own, and the error that is allowed if none is given."""
+
+
+def check_solver(host: Host, name: str, *, accuracy: float | None = None, **options: Any) -> None:
+    """Check a registered solver of `ode`, `recurrence`, `coupling` or `bottleneck` against its contract.
+
+    Of the first two a problem with a known answer is solved; of the others what any answer must keep is checked.
 
     Args:
         host: the plugins.
         name: as registered.
-        accuracy: relative error that its options allow.
+        accuracy: error that its options allow; by default 0.05 relative, and 1e-9 for `coupling` and `bottleneck`.
         options: its own.
 
     Raises:
         ConformanceError: saying what is wrong.
     """
     served = host.record("solvers", name).component.problem
-    expect(served in PROBLEMS, f"{name}: there is no check for the problem {served!r}, only for {sorted(PROBLEMS)}")
-    pose, factors = PROBLEMS[str(served)]
+    known = sorted({*PROBLEMS, *EXACT})
+    expect(served in known, f"{name}: there is no check for the problem {served!r}, only for {known}")
     solver = build(host, "solvers", name, **options)
     expect(isinstance(solver, Solver), f"{name}: a solver has `records` and `solve`")
     expect(isinstance(solver.records, frozenset), f"{name}: `records` must be a frozenset")
+    if str(served) in EXACT:
+        check, allowed = EXACT[str(served)]
+        check(name, solver, allowed if accuracy is None else accuracy)
+        return
+    pose, factors = PROBLEMS[str(served)]
+    accuracy = 0.05 if accuracy is None else accuracy
     start = torch.tensor([[1.0, -2.0], [0.5, 3.0], [2.0, 1.0]], dtype=torch.float64, requires_grad=True)
     expected = torch.tensor(factors, dtype=torch.float64).view(-1, 1, 1) * start.detach()
 
