@@ -86,8 +86,8 @@ def spectrum(true: Tensor, generated: Tensor, time_step: float) -> Figure:
         power = power_spectra(series[:, :dim])
         for i, axes in enumerate(panels[:dim]):
             axes.semilogy(frequency[:shown].numpy(), power[:shown, i].numpy(), color=colour, linewidth=1, label=name)
-            axes.set(title=f"variable {i + 1}", xlabel="frequency", ylim=(floor, None))
-            axes.set_xlim(0, float(frequency[shown - 1]))
+            axes.set(title=f"variable {i + 1}", xlabel="frequency", xlim=(0, float(frequency[shown - 1])))
+    panels[0].set_ylim(bottom=floor)  # shared, and after all is drawn: the top is that of the highest peak
     for axes in panels[dim:]:
         axes.set_visible(False)
     for axes in panels[:: min(dim, 3)]:
