@@ -165,3 +165,19 @@ def test_a_lock_without_a_note_is_refused_all_the_same(tmp_path, owner):
     (tmp_path / "run" / "owner").unlink()
     with pytest.raises(RunError, match="belongs to another process; wait"), RunDirectory(tmp_path / "run").locked():
         pytest.fail("two owners")
+
+
+def test_a_run_that_was_refused_before_it_began_leaves_nothing(tmp_path):
+    files = RunDirectory(tmp_path / "toy" / "one")
+    with pytest.raises(ValueError, match="no such device"), files.locked():
+        raise ValueError("no such device")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_run_that_began_keeps_its_files(tmp_path):
+    files = RunDirectory(tmp_path / "toy" / "one")
+    with files.locked():
+        files.config.write_text("{}")
+    with files.locked():
+        pass
+    assert files.exists
