@@ -26,7 +26,7 @@ def register_solvers(register: Register) -> None:
     register(
         Component(
             "compiled",
-            "shallow piecewise-linear steps by compiled kernels on the CPU; anything else as `scan`",
+            "shallow piecewise-linear steps by kernels, in C on the CPU and in Triton on CUDA; anything else as `scan`",
             "heatbath.solvers.recurrence.compiled:CompiledScan",
             problem="recurrence",
         )

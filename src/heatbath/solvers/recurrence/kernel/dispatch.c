@@ -36,7 +36,8 @@
 #undef VECTOR_BYTES
 #ifdef __clang__
 #pragma clang attribute pop
-#pragma clang attribute push(__attribute__((target("avx512f,avx512vl,avx512dq,avx512bw,avx2,fma"))), apply_to = function)
+#define AVX512 __attribute__((target("avx512f,avx512vl,avx512dq,avx512bw,avx2,fma")))
+#pragma clang attribute push(AVX512, apply_to = function)
 #else
 #pragma GCC pop_options
 #pragma GCC push_options

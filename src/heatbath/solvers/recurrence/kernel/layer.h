@@ -8,20 +8,21 @@
 /* Sequences at once for a narrow M in the forward pass. */
 #define NARROW_COUNT 4
 
-INLINE vector NAME(unit)(vector u, vector h2, int clipped)
+/* A hidden unit with input u as W1 in a record wants it; bounds: -h2, low, high. */
+INLINE vector NAME(unit)(vector u, const vector *bounds, int clipped)
 {
-    vector r = NAME(relu)(u + h2);
-    return clipped ? r - NAME(relu)(u) : r;
+    if (clipped) return NAME(at_most)(bounds[2], NAME(at_least)(bounds[1], u));
+    return NAME(at_least)((vector){0}, u - bounds[0]);
 }
 
-/* r, and d = mask * q, of a hidden unit with input u; `edge` is -h2, and u > -h2 exactly where u + h2 > 0. The gradient
- * of h2 is added to `slope`. */
+/* Of a hidden unit with input u: r itself, and d = mask * q, where q and d bear the sign of W1 in a record. `edge` is
+ * -h2, and u > -h2 exactly where u + h2 > 0. The gradient of h2, with that sign, is added to `slope`. */
 INLINE void NAME(unit_adjoint)(vector u, vector q, vector edge, int clipped, vector *r, vector *d, vector *slope)
 {
     choice on = NAME(above)(u, edge), low = NAME(above)(u, (vector){0});
-    vector kept = NAME(where)(on, q), active = NAME(difference_where)(on, u, edge);
-    *slope += kept;
-    *d = clipped ? NAME(less_where)(low, kept, q) : kept;
+    vector active = NAME(difference_where)(on, u, edge);
+    *slope = NAME(more_where)(on, *slope, q);
+    *d = NAME(where)(clipped ? on ^ low : on, q);
     *r = clipped ? NAME(less_where)(low, active, u) : active;
 }
 
@@ -32,12 +33,12 @@ INLINE void NAME(narrow_layer)(const struct work *w, const int M, const int clip
     vector sum[NARROW_COUNT * 6];
     for (int i = 0; i < count * M; i++) sum[i] = (vector){0};
     const vector *record = w->records;
-    for (int64_t k = 0; k < w->blocks; k++, record += 2 * M + 1) {
+    for (int64_t k = 0; k < w->blocks; k++, record += 2 * M + 3) {
         vector r[NARROW_COUNT];
         for (int b = 0; b < count; b++) {
             vector u = record[0] * z[b * M];
             for (int m = 1; m < M; m++) u += record[m] * z[b * M + m];
-            r[b] = NAME(unit)(u, record[2 * M], clipped);
+            r[b] = NAME(unit)(u, record + 2 * M, clipped);
         }
         for (int m = 0; m < M; m++)
             for (int b = 0; b < count; b++) sum[b * M + m] += record[M + m] * r[b];
@@ -49,7 +50,7 @@ INLINE void NAME(narrow_layer)(const struct work *w, const int M, const int clip
 INLINE void NAME(wide_layer)(const int M, const int clipped, const int units, const int count,
                              const vector *record, const real *z, vector *sums, int first)
 {
-    const int stride = 2 * M + 1;
+    const int stride = 2 * M + 3;
     vector r[FORWARD_UNITS * FORWARD_COUNT];
     for (int i = 0; i < count * units; i++) r[i] = (vector){0};
     for (int m = 0; m < M; m++)
@@ -57,7 +58,7 @@ INLINE void NAME(wide_layer)(const int M, const int clipped, const int units, co
             for (int k = 0; k < units; k++) r[b * units + k] += record[k * stride + m] * z[b * M + m];
     for (int b = 0; b < count; b++)
         for (int k = 0; k < units; k++)
-            r[b * units + k] = NAME(unit)(r[b * units + k], record[k * stride + 2 * M], clipped);
+            r[b * units + k] = NAME(unit)(r[b * units + k], record + k * stride + 2 * M, clipped);
     for (int m = 0; m < M; m++)
         for (int b = 0; b < count; b++) {
             vector sum = first ? (vector){0} : sums[b * M + m];
@@ -73,14 +74,14 @@ INLINE void NAME(narrow_adjoint_block)(const struct work *w, const int M, const 
 {
     vector W[2 * 6 + 1], S[2 * 6 + 1];
     for (int i = 0; i < 2 * M + 1; i++) W[i] = record[i], S[i] = slope[i];
-    vector *sums = w->sums, edge = -W[2 * M];
+    vector *sums = w->sums;
     for (int64_t b = 0; b < w->sequences; b++, z += M, g += M, sums += M) {
         vector u = W[0] * z[0], q = W[M] * g[0], r, d;
         for (int m = 1; m < M; m++) {
             u += W[m] * z[m];
             q += W[M + m] * g[m];
         }
-        NAME(unit_adjoint)(u, q, edge, clipped, &r, &d, &S[2 * M]);
+        NAME(unit_adjoint)(u, q, W[2 * M], clipped, &r, &d, &S[2 * M]);
         for (int m = 0; m < M; m++) {
             S[m] += d * z[m];
             S[M + m] += r * g[m];
@@ -96,7 +97,7 @@ INLINE void NAME(narrow_adjoint)(const struct work *w, const int M, const int cl
     vector *slope = w->slopes;
     NAME(narrow_adjoint_block)(w, M, clipped, record, slope, z, g, 1);
     for (int64_t k = 1; k < w->blocks; k++) {
-        record += 2 * M + 1, slope += 2 * M + 1;
+        record += 2 * M + 3, slope += 2 * M + 3;
         NAME(narrow_adjoint_block)(w, M, clipped, record, slope, z, g, 0);
     }
 }
@@ -105,7 +106,7 @@ INLINE void NAME(wide_adjoint)(const int M, const int clipped, const int units, 
                                const vector *record, vector *slope, const real *z, const real *g, vector *sums,
                                int first)
 {
-    const int stride = 2 * M + 1;
+    const int stride = 2 * M + 3;
     vector r[ADJOINT_UNITS * ADJOINT_COUNT], d[ADJOINT_UNITS * ADJOINT_COUNT];
     for (int i = 0; i < count * units; i++) r[i] = d[i] = (vector){0};
     for (int m = 0; m < M; m++)
@@ -115,7 +116,7 @@ INLINE void NAME(wide_adjoint)(const int M, const int clipped, const int units, 
         for (int b = 0; b < count; b++)
             for (int k = 0; k < units; k++) d[b * units + k] += record[k * stride + M + m] * g[b * M + m];
     for (int k = 0; k < units; k++) {
-        vector edge = -record[k * stride + 2 * M], total = slope[k * stride + 2 * M];
+        vector edge = record[k * stride + 2 * M], total = slope[k * stride + 2 * M];
         for (int b = 0; b < count; b++) {
             int at = b * units + k;
             NAME(unit_adjoint)(r[at], d[at], edge, clipped, &r[at], &d[at], &total);

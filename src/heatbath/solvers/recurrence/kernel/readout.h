@@ -150,7 +150,8 @@ INLINE vector NAME(read)(struct NAME(readout) *o, const int count, real *z, cons
     vector squares = {0};
     for (int64_t k = 0; k < n; k++) {
         vector error[READ_COUNT];
-        for (int b = 0; b < count; b++) NAME(load)(&error[b], x[b] + k * LANES, N - k * LANES < LANES ? N - k * LANES : LANES);
+        int64_t left = N - k * LANES;
+        for (int b = 0; b < count; b++) NAME(load)(&error[b], x[b] + k * LANES, left < LANES ? left : LANES);
         for (int b = 0; b < count; b++) error[b] = -error[b];
         for (int64_t i = 0; i < M; i++) {
             vector column = o->B_transposed[i * n + k];
@@ -258,7 +259,8 @@ static double NAME(condition)(struct NAME(readout) *o, double weight)
     }
     /* d s_max = (Q u)' dB v, u = R v / s_max; likewise s_min. */
     double floor = smallest + 1e-8, ratio = largest / floor;
-    double outer = 2 * (1 - ratio) * weight, by_largest = -outer / floor, by_smallest = outer * largest / (floor * floor);
+    double outer = 2 * (1 - ratio) * weight;
+    double by_largest = -outer / floor, by_smallest = outer * largest / (floor * floor);
     for (int64_t c = 0; c < n; c++) {
         double up = 0, low = 0;
         for (int64_t i = 0; i < m; i++) {

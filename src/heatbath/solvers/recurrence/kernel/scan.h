@@ -133,7 +133,7 @@ static int NAME(jacobian)(const struct shape *s, const struct weights *p, const 
                           void *product)
 {
     struct work w;
-    int64_t M = s->M, L = s->L, stride = 2 * M + 1;
+    int64_t M = s->M, L = s->L, stride = 2 * M + 3;
     if (NAME(prepare)(&w, M, L, s->clipped, columns)) return -1;
     vector *Q = NAME(allocate)(w.vectors);
     if (!Q) {
@@ -159,7 +159,7 @@ static int NAME(jacobian)(const struct shape *s, const struct weights *p, const 
                     vector y = {0};
                     for (int64_t m = 0; m < M; m++) y += record[m] * q[c * M + m];
                     vector r, d;
-                    NAME(unit_adjoint)(u, y, -record[2 * M], s->clipped, &r, &d, &unused);
+                    NAME(unit_adjoint)(u, y, record[2 * M], s->clipped, &r, &d, &unused);
                     for (int64_t m = 0; m < M; m++) w.sums[c * M + m] += record[M + m] * d;
                 }
             }

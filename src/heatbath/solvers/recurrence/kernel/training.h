@@ -4,7 +4,8 @@
 struct trainer {
     struct work w;
     struct NAME(readout) readout;
-    vector *signal, *forced, *proposals, *observed; /* [T + 1], [T + 1], [T + 1] rows; observed: 1 on the first N units */
+    vector *signal, *forced, *proposals; /* [T + 1] rows each */
+    vector *observed;                    /* a row, 1 on the first N units */
     real *gradient;                                 /* [P] */
     vector *memory;
 };

@@ -7,7 +7,8 @@ typedef real vector __attribute__((vector_size(VECTOR_BYTES)));
 typedef integer mask __attribute__((vector_size(VECTOR_BYTES)));
 typedef real loose __attribute__((vector_size(VECTOR_BYTES), aligned(REAL_BYTES), may_alias)); /* unaligned */
 
-/* Selections: AVX-512 has a form of them that costs nothing beside the arithmetic. In all, NaN stays NaN in `relu`. */
+/* Selections: AVX-512 has a form of them that costs nothing beside the arithmetic. NaN stays NaN in
+ * `at_least` and `at_most`. */
 #if VECTOR_BYTES == 64
 #if REAL_BYTES == 4
 #define MM512(name) _mm512_##name##_ps
@@ -26,23 +27,39 @@ INLINE choice NAME(above)(vector x, vector y)
 INLINE vector NAME(where)(choice c, vector x) { return MM512(maskz_mov)(c, x); }
 INLINE vector NAME(difference_where)(choice c, vector x, vector y) { return MM512(maskz_sub)(c, x, y); }
 INLINE vector NAME(less_where)(choice c, vector x, vector y) { return MM512(mask_sub)(x, c, x, y); }
-INLINE vector NAME(relu)(vector x) { return MM512(max)((vector){0}, x); }
+INLINE vector NAME(more_where)(choice c, vector x, vector y) { return MM512(mask_add)(x, c, x, y); }
+INLINE vector NAME(at_least)(vector low, vector x) { return MM512(max)(low, x); }
+INLINE vector NAME(at_most)(vector high, vector x) { return MM512(min)(high, x); }
 #else
 #define choice mask
 INLINE choice NAME(above)(vector x, vector y) { return x > y; }
 INLINE vector NAME(where)(choice c, vector x) { return (vector)(c & (mask)x); }
 INLINE vector NAME(difference_where)(choice c, vector x, vector y) { return NAME(where)(c, x - y); }
 INLINE vector NAME(less_where)(choice c, vector x, vector y) { return x - NAME(where)(c, y); }
+INLINE vector NAME(more_where)(choice c, vector x, vector y) { return x + NAME(where)(c, y); }
 #if VECTOR_BYTES == 32 && REAL_BYTES == 4
-INLINE vector NAME(relu)(vector x) { return _mm256_max_ps((vector){0}, x); }
+INLINE vector NAME(at_least)(vector low, vector x) { return _mm256_max_ps(low, x); }
+INLINE vector NAME(at_most)(vector high, vector x) { return _mm256_min_ps(high, x); }
 #elif VECTOR_BYTES == 32
-INLINE vector NAME(relu)(vector x) { return _mm256_max_pd((vector){0}, x); }
+INLINE vector NAME(at_least)(vector low, vector x) { return _mm256_max_pd(low, x); }
+INLINE vector NAME(at_most)(vector high, vector x) { return _mm256_min_pd(high, x); }
 #elif defined(__SSE2__) && REAL_BYTES == 4
-INLINE vector NAME(relu)(vector x) { return _mm_max_ps((vector){0}, x); }
+INLINE vector NAME(at_least)(vector low, vector x) { return _mm_max_ps(low, x); }
+INLINE vector NAME(at_most)(vector high, vector x) { return _mm_min_ps(high, x); }
 #elif defined(__SSE2__)
-INLINE vector NAME(relu)(vector x) { return _mm_max_pd((vector){0}, x); }
+INLINE vector NAME(at_least)(vector low, vector x) { return _mm_max_pd(low, x); }
+INLINE vector NAME(at_most)(vector high, vector x) { return _mm_min_pd(high, x); }
 #else
-INLINE vector NAME(relu)(vector x) { return (vector)(~(x < (real)0) & (mask)x); }
+INLINE vector NAME(at_least)(vector low, vector x)
+{
+    mask below = x < low;
+    return (vector)((below & (mask)low) | (~below & (mask)x));
+}
+INLINE vector NAME(at_most)(vector high, vector x)
+{
+    mask beyond = x > high;
+    return (vector)((beyond & (mask)high) | (~beyond & (mask)x));
+}
 #endif
 #endif
 
@@ -62,9 +79,9 @@ INLINE vector NAME(relu)(vector x) { return (vector)(~(x < (real)0) & (mask)x); 
     f(0, s), f(1, s), f(2, s), f(3, s), f(4, s), f(5, s), f(6, s), f(7, s), f(8, s), f(9, s), f(10, s), f(11, s), \
         f(12, s), f(13, s), f(14, s), f(15, s)
 #endif
-/* Lane i with bit s clear: a[i] and a[i + s]; set: b[i - s] and b[i]. */
-#define NEAR(i, s) ((i) & (s) ? LANES + (i) - (s) : (i))
-#define FAR(i, s) ((i) & (s) ? LANES + (i) : (i) + (s))
+/* Lane i with bit s clear: a[i] and a[i + s]; set: b[i] and b[i - s]. The first is a blend, which needs no shuffle. */
+#define NEAR(i, s) ((i) & (s) ? LANES + (i) : (i))
+#define FAR(i, s) ((i) & (s) ? LANES + (i) - (s) : (i) + (s))
 #define FOLD(a, b, s) (SHUFFLE(a, b, EACH_LANE(NEAR, s)) + SHUFFLE(a, b, EACH_LANE(FAR, s)))
 
 /* Sums over the lanes of LANES vectors; lane i of the result belongs to x[i]. */
