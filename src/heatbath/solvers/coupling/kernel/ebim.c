@@ -1,4 +1,4 @@
-/* Entropy-bounded information maximisation by a deterministic map, in closed form; see closed_form.py for the mathematics.
+/* Entropy-bounded information maximisation by a deterministic map, in closed form; the mathematics: closed_form.py.
  * Sums run in the order of the plain reference, so that both decide and round alike. */
 #include "queue.h"
 

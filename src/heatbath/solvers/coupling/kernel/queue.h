@@ -1,9 +1,10 @@
 /* What is left of one marginal, largest mass first; ties go to the lower index.
  *
- * Symbols lie in buckets by the leading bits of their masses, bucket 0 the largest. The first bucket that holds any is
- * opened: its few symbols are sorted and taken one after the other. What a pair leaves of a symbol is mostly much smaller
- * and thrown into a later bucket; what falls into the open one waits in a heap beside it. So a step is about O(1), and
- * where all masses fall into one bucket, O(log n).
+ * Symbols are told apart by the leading bits of their masses, in two steps: a group, and a bucket of it. Groups hold
+ * theirs in blocks of memory, in no order. The first group that holds any is dealt out to the buckets, the first of these
+ * is sorted, and its few symbols are taken one after the other. What a pair leaves of a symbol is mostly much smaller and
+ * goes to a later group; what falls into the sorted bucket waits in a heap beside it. So a step is about O(1), memory is
+ * written and read in order, and where all masses fall into one bucket a step is O(log n).
  */
 #ifndef HEATBATH_COUPLING_QUEUE_H
 #define HEATBATH_COUPLING_QUEUE_H
@@ -16,18 +17,27 @@
 /* What is below this part of the largest mass is rounding. Masses of atoms never grow, so the first ends a coupling. */
 #define DUST 0x1p-50
 
+#define BLOCK 15 /* symbols: with the header, four lines of cache */
+#define NEAR 9   /* a group has 2^NEAR buckets, or all there are if they are fewer */
+
 struct symbol { double mass; int64_t index; };
 struct kept { double mass; uint32_t index, next; };
+struct block { uint64_t next; struct kept symbols[BLOCK]; };
+struct group { uint32_t block, count; }; /* the head of a chain of blocks, and how many symbols this one holds */
 
 struct queue {
-    struct symbol *sorted, *late;  /* the open bucket, up to a symbol of mass 0; and the heap beside it, root at 1 */
-    int64_t at, size, open;        /* the next of `sorted`; the size of `late`; the open bucket */
-    struct kept *kept;             /* one place a symbol, from 1 on; 0 ends a chain */
-    uint32_t freed;
-    uint32_t *bucket;              /* heads of chains */
-    uint64_t *occupied;            /* one bit a bucket */
-    int64_t buckets, first;        /* how many, and the first that holds any */
-    int64_t top;                   /* bits of the largest mass */
+    struct symbol *sorted, *late;     /* the open bucket, up to a symbol of mass 0; and the heap beside it, root at 1 */
+    int64_t at, size, open;           /* the next of `sorted`; the size of `late`; the open bucket */
+    struct kept *kept;                /* symbols of the group that was dealt out, from 1 on; 0 ends a chain */
+    uint32_t fresh, freed;
+    uint32_t bucket[1 << NEAR];       /* heads of chains */
+    uint64_t occupied[1 << NEAR >> 6];
+    int64_t first;                    /* of the group's buckets, the first that holds any */
+    struct block *blocks;             /* from 1 on; 0 ends a chain */
+    uint32_t fresh_block, freed_block;
+    struct group *group;
+    int64_t groups, dealt, buckets;   /* how many, the one that was dealt out last; buckets in all */
+    int64_t top;                      /* bits of the largest mass */
     int shift;
 };
 
@@ -72,12 +82,53 @@ static inline void replace_root(struct symbol *heap, int64_t size, struct symbol
     sift_up(heap, hole, x);
 }
 
-static inline void throw_in(struct queue *q, uint32_t place, double mass, int64_t index, int64_t k)
+/* Into a group that is still to come. */
+static inline void put_by(struct queue *q, double mass, int64_t index, int64_t g)
 {
+    struct group *to = q->group + g;
+    if (to->count == BLOCK || !to->block) {
+        uint32_t another = q->freed_block;
+        if (another) q->freed_block = (uint32_t)q->blocks[another].next;
+        else another = ++q->fresh_block;
+        q->blocks[another].next = to->block;
+        *to = (struct group){another, 0};
+    }
+    q->blocks[to->block].symbols[to->count++] = (struct kept){mass, (uint32_t)index, 0};
+}
+
+/* Into a bucket of the group that was dealt out. */
+static inline void throw_in(struct queue *q, double mass, int64_t index, int64_t k)
+{
+    uint32_t place = q->freed;
+    if (place) q->freed = q->kept[place].next;
+    else place = ++q->fresh;
     q->kept[place] = (struct kept){mass, (uint32_t)index, q->bucket[k]};
     q->bucket[k] = place;
     q->occupied[k >> 6] |= 1ull << (k & 63);
     if (k < q->first) q->first = k;
+}
+
+/* Deal the next group out to the buckets; 0 if there is none. */
+static int deal(struct queue *q)
+{
+    int64_t g = q->dealt + 1;
+    while (g < q->groups && !q->group[g].block) g++;
+    if (g == q->groups) return 0;
+    q->dealt = g;
+    uint32_t count = q->group[g].count;
+    for (uint32_t b = q->group[g].block, next; b; b = next, count = BLOCK) {
+        struct block *block = q->blocks + b;
+        next = (uint32_t)block->next;
+        for (uint32_t line = 0; line < sizeof *block; line += 64) __builtin_prefetch((char *)(q->blocks + next) + line);
+        for (uint32_t i = 0; i < count; i++) {
+            struct kept one = block->symbols[i];
+            throw_in(q, one.mass, one.index, bucket_of(q, one.mass) & ((1 << NEAR) - 1));
+        }
+        block->next = q->freed_block;
+        q->freed_block = b;
+    }
+    q->group[g].block = 0;
+    return 1;
 }
 
 static int falling(const void *a, const void *b)
@@ -90,7 +141,7 @@ static int falling(const void *a, const void *b)
 
 static inline void open_first(struct queue *q)
 {
-    int64_t k = q->first, words = q->buckets >> 6, count = 0;
+    int64_t k = q->first, count = 0;
     struct symbol *s = q->sorted;
     for (uint32_t i = q->bucket[k], next; i; i = next) {
         struct kept *one = q->kept + i;
@@ -106,19 +157,18 @@ static inline void open_first(struct queue *q)
     if (count > FEW) qsort(s, (size_t)count, sizeof *s, falling);
     s[count] = (struct symbol){0.0, INT64_MAX};
     q->at = 0;
-    q->open = k;
+    q->open = (q->dealt << NEAR) + k;
     q->bucket[k] = 0;
-    int64_t word = k >> 6;
+    int64_t word = k >> 6, words = 1 << NEAR >> 6;
     q->occupied[word] &= ~(1ull << (k & 63));
     while (word < words && !q->occupied[word]) word++;
-    q->first = word < words ? (word << 6) + __builtin_ctzll(q->occupied[word]) : q->buckets;
-    if (word < words) __builtin_prefetch(q->kept + q->bucket[q->first]);
+    q->first = word < words ? (word << 6) + __builtin_ctzll(q->occupied[word]) : 1 << NEAR;
 }
 
 /* The largest symbol left, of mass 0 if there is none; `late` says that it is the root of the heap. */
 static inline struct symbol largest(struct queue *q, int *late)
 {
-    if (q->sorted[q->at].mass == 0 && !q->size && q->first < q->buckets) open_first(q);
+    if (q->sorted[q->at].mass == 0 && !q->size && (q->first < 1 << NEAR || deal(q))) open_first(q);
     struct symbol s = q->sorted[q->at];
     *late = q->size && before(q->late[1], s);
     return *late ? q->late[1] : s;
@@ -136,13 +186,9 @@ static inline void take(struct queue *q, int late, struct symbol head, double ma
     }
     if (!(rest > 0)) return;
     int64_t k = bucket_of(q, rest);
-    if (k <= q->open) {
-        sift_up(q->late, ++q->size, (struct symbol){rest, head.index});
-    } else {
-        uint32_t place = q->freed; /* there is one: symbols that are not kept are fewer than places */
-        q->freed = q->kept[place].next;
-        throw_in(q, place, rest, head.index, k);
-    }
+    if (k <= q->open) sift_up(q->late, ++q->size, (struct symbol){rest, head.index});
+    else if (k >> NEAR == q->dealt) throw_in(q, rest, head.index, k & ((1 << NEAR) - 1));
+    else put_by(q, rest, head.index, k >> NEAR);
 }
 
 static int by_index(const void *a, const void *b)
@@ -168,53 +214,33 @@ static inline double greatest(int64_t n, const double *p)
     return top;
 }
 
-#define NEAR 512 /* buckets that are filled together, so that they stay in the cache */
-
-/* Fill the buckets. Symbols are first laid out by their group of NEAR buckets: so they are linked group by group, and lie
- * in memory about as they will be taken. `starts`: (buckets / NEAR + 2), zeroed. */
-static void fill(struct queue *q, int64_t n, const double *p, uint32_t *starts)
-{
-    for (int64_t x = 0; x < n; x++)
-        if (p[x] > 0) starts[bucket_of(q, p[x]) / NEAR + 1]++;
-    uint32_t place = 1, groups = (uint32_t)(q->buckets / NEAR) + 2, positive = 0;
-    for (uint32_t g = 1; g < groups; g++) {
-        positive += starts[g];
-        starts[g] += g == 1 ? place : starts[g - 1];
-    }
-    starts[0] = place;
-    for (int64_t x = 0; x < n; x++)
-        if (p[x] > 0) {
-            struct kept *one = q->kept + starts[bucket_of(q, p[x]) / NEAR]++;
-            one->mass = p[x];
-            one->index = (uint32_t)x;
-        }
-    for (; place <= positive; place++) {
-        struct kept *one = q->kept + place;
-        throw_in(q, place, one->mass, one->index, bucket_of(q, one->mass));
-    }
-}
-
 /* Buckets reach from the largest mass down to 1/64 of what a mean symbol's n-th part is: below, one holds all. */
 static inline int open_queue(struct queue *q, int64_t n, const double *p)
 {
     int64_t buckets = 64;
     while (buckets < n) buckets *= 2;
+    int64_t groups = ((buckets - 1) >> NEAR) + 1;
     size_t symbols = (size_t)(2 * n + 3) * sizeof(struct symbol), kept = (size_t)(n + 1) * sizeof(struct kept);
-    size_t starts = (size_t)(buckets / NEAR + 2) * 4, table = (size_t)(buckets / 8 + buckets * 4) + starts;
-    char *memory = malloc(symbols + kept + table);
+    size_t blocks = (size_t)(n / BLOCK + groups + 2) * sizeof(struct block);
+    char *memory = malloc(symbols + kept + blocks + (size_t)groups * sizeof(struct group));
     if (!memory) return 0;
-    *q = (struct queue){.buckets = buckets, .first = buckets, .open = -1};
+    memset(q, 0, sizeof *q);
     q->sorted = (struct symbol *)memory;
     q->late = q->sorted + n + 1;
     q->kept = (struct kept *)(memory + symbols);
-    q->occupied = (uint64_t *)(memory + symbols + kept);
-    q->bucket = (uint32_t *)(q->occupied + buckets / 64);
-    memset(q->occupied, 0, table);
+    q->blocks = (struct block *)(memory + symbols + kept);
+    q->group = (struct group *)(memory + symbols + kept + blocks);
+    memset(q->group, 0, (size_t)groups * sizeof(struct group));
+    q->first = 1 << NEAR;
+    q->open = q->dealt = -1;
+    q->groups = groups;
+    q->buckets = buckets;
     double top = greatest(n, p);
     q->top = bits(top);
     int64_t octaves = (int64_t)(log2(top * (double)n) + log2((double)n)) + 6;
     while (((octaves << 52) >> q->shift) >= buckets) q->shift++;
-    fill(q, n, p, q->bucket + buckets);
+    for (int64_t x = 0; x < n; x++)
+        if (p[x] > 0) put_by(q, p[x], x, bucket_of(q, p[x]) >> NEAR);
     q->sorted[0] = (struct symbol){0.0, INT64_MAX};
     return 1;
 }
