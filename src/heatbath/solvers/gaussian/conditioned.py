@@ -122,8 +122,9 @@ class ConditionedGaussian:
     @property
     def shape(self) -> torch.Size:
         """Of `mean` and `variance`: the batch axes of all that went in, and n."""
-        parts = (self.prior_mean.shape, self.innovation.shape[:-1] + (1,), self.taken.shape[:-1])
-        return torch.broadcast_shapes(*parts)
+        parts = (self.prior_mean.shape, (*self.innovation.shape[:-1], 1), self.taken.shape[:-1])
+        found: torch.Size = torch.broadcast_shapes(*parts)
+        return found
 
     @property
     def marginal_variance(self) -> Tensor:
@@ -163,7 +164,8 @@ class ConditionedGaussian:
         """
         chi_square = self.chi_square()
         freedom = self.degrees_of_freedom().clamp_min(1e-300)
-        return torch.special.gammaincc((freedom / 2).expand_as(chi_square).contiguous(), chi_square / 2)
+        found: Tensor = torch.special.gammaincc((freedom / 2).expand_as(chi_square).contiguous(), chi_square / 2)
+        return found
 
     def sample(self, draws: int, generator: Generator) -> Tensor:
         """Draws, shape `(draws, ..., n)`, by Matheron's rule: u - K (G u + e - b), u of the law before.
@@ -208,7 +210,8 @@ class ConditionedGaussian:
         gram = self.constraint.rows.matvec(transposed.mT)
         if self.factor.mixing is not None:
             gram = self.factor.mixing @ gram @ self.factor.mixing.mT + torch.diag_embed(1.0 - self.factor.kept)
-        return torch.linalg.slogdet(gram).logabsdet
+        found: Tensor = torch.linalg.slogdet(gram).logabsdet
+        return found
 
     def gaussian(self) -> Gaussian:
         """As the contracts have it.
@@ -216,12 +219,13 @@ class ConditionedGaussian:
         Raises:
             InvalidInput: when the law before is not of the form diag(v) + F F^T - W W^T.
         """
-        base, taken = self.prior, self.taken
+        base: Covariance = self.prior
+        taken = self.taken
         if isinstance(base, PosteriorCovariance):
             before = base.posterior.gaussian()
             return Gaussian(self.mean, before.variance, _beside(before.factor, taken), before.spread)
         if isinstance(base, Downdated):
-            base, taken = base.base, _beside(base.factor, taken)
+            taken, base = _beside(base.factor, taken), base.base
         if isinstance(base, DiagonalPlusLowRank):
             return Gaussian(self.mean, base.d.expand_as(self.mean), taken, base.factor)
         if isinstance(base, Diagonal):

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from heatbath.core.errors import InvalidInput
-from heatbath.solvers.gaussian import quadrature, rows
+from heatbath.solvers.gaussian import quadrature
+from heatbath.solvers.gaussian import rows as operators
 from heatbath.solvers.gaussian.covariance import Covariance, Dense, Diagonal
 
 Noise: TypeAlias = "float | Tensor | Covariance"
@@ -36,7 +37,7 @@ class LinearConstraint:
     ((3, 5), [0.0, 0.0, 0.0])
     """
 
-    rows: rows.Rows
+    rows: operators.Rows
     rhs: Tensor
     noise: Covariance | None = None
 
@@ -78,7 +79,7 @@ class LinearConstraint:
         weights = _float64(weights)
         rhs = _float64(mass, weights).unsqueeze(-1)
         noise = noise.unsqueeze(-1) if isinstance(noise, Tensor) and noise.dim() > 0 else noise
-        return cls(rows.Quadrature(weights, rising), rhs, _noise(noise, 1, rhs))
+        return cls(operators.Quadrature(weights, rising), rhs, _noise(noise, 1, rhs))
 
     @classmethod
     def dense(cls, matrix: Tensor, rhs: Tensor, noise: Noise = 0.0) -> LinearConstraint:
@@ -89,12 +90,12 @@ class LinearConstraint:
         """
         if matrix.dim() < 2:
             raise InvalidInput(f"`matrix` must have shape (..., m, n), got {_shape(matrix)}")
-        return cls._of(rows.Matrix(_float64(matrix)), rhs, noise, matrix)
+        return cls._of(operators.Matrix(_float64(matrix)), rhs, noise, matrix)
 
     @classmethod
     def sparse(cls, matrix: Any, rhs: Tensor, noise: Noise = 0.0) -> LinearConstraint:
         """Rows of a sparse matrix of torch or scipy, shape `(m, n)`. Raises as `dense` does."""
-        made = rows.sparse(matrix)
+        made = operators.sparse(matrix)
         return cls._of(made, rhs, noise, made.values)
 
     @classmethod
@@ -105,7 +106,7 @@ class LinearConstraint:
             raise InvalidInput(
                 f"`coefficients` must have shape (k,) with k of 1 to {n} points, got {_shape(coefficients)}"
             )
-        return cls._of(rows.Stencil(coefficients, n), rhs, noise, coefficients)
+        return cls._of(operators.Stencil(coefficients, n), rhs, noise, coefficients)
 
     @classmethod
     def second_difference(cls, n: int, noise: Noise = 0.0, like: Tensor | None = None) -> LinearConstraint:
@@ -121,7 +122,7 @@ class LinearConstraint:
         cls, cells: tuple[int, int], spacing: Tensor, rhs: Tensor | float = 0.0, noise: Noise = 0.0
     ) -> LinearConstraint:
         """What flows out of each of `(nx, ny)` cells of a staggered grid with spacings `(dx, dy)`; see `Divergence`."""
-        return cls._of(rows.Divergence(*cells, _float64(spacing)), rhs, noise, spacing)
+        return cls._of(operators.Divergence(*cells, _float64(spacing)), rhs, noise, spacing)
 
     @classmethod
     def points(cls, index: Tensor | Sequence[int], values: Tensor, n: int, noise: Noise = 0.0) -> LinearConstraint:
@@ -134,7 +135,7 @@ class LinearConstraint:
             if not index or not all(-n <= i < n for i in index):
                 raise InvalidInput(f"`index` must name points from 0 to {n - 1}, got {list(index)}")
             index = torch.tensor([i % n for i in index], device=values.device)
-        return cls._of(rows.Points(index, n), values, noise, values)
+        return cls._of(operators.Points(index, n), values, noise, values)
 
     @classmethod
     def stack(cls, *parts: LinearConstraint) -> LinearConstraint:
@@ -148,15 +149,15 @@ class LinearConstraint:
             raise InvalidInput(f"stacked constraints must be on the same number of points, got {sizes or 'none'}")
         batch = torch.broadcast_shapes(*(part.rhs.shape[:-1] for part in parts))
         rhs = torch.cat([part.rhs.expand(*batch, part.rows.m) for part in parts], -1)
-        return cls(rows.Stack(parts=[part.rows for part in parts]), rhs, _stacked_noise(parts))
+        return cls(operators.Stack(parts=[part.rows for part in parts]), rhs, _stacked_noise(parts))
 
     @classmethod
-    def on(cls, made: rows.Rows, rhs: Tensor, noise: Noise | None = 0.0) -> LinearConstraint:
+    def on(cls, made: operators.Rows, rhs: Tensor, noise: Noise | None = 0.0) -> LinearConstraint:
         """Rows that are made already, as `solvers.gaussian.rows` has them. Raises as `dense` does."""
         return cls._of(made, rhs, 0.0 if noise is None else noise, rhs)
 
     @classmethod
-    def _of(cls, made: rows.Rows, rhs: Tensor | float, noise: Noise, like: Tensor) -> LinearConstraint:
+    def _of(cls, made: operators.Rows, rhs: Tensor | float, noise: Noise, like: Tensor) -> LinearConstraint:
         values = _float64(rhs, like)
         return cls(made, values.expand(made.m) if values.dim() == 0 else values, _noise(noise, made.m, like))
 

@@ -104,7 +104,8 @@ class DiagonalPlusLowRank:
         lower = torch.linalg.cholesky_ex(inner)[0]
         seen = torch.linalg.solve_triangular(lower, scaled.mT @ deviation.unsqueeze(-1), upper=False).squeeze(-1)
         explained = 0.5 * seen.square().sum(-1) - lower.diagonal(dim1=-2, dim2=-1).log().sum(-1)
-        return Diagonal(self.d).log_prob(deviation) + explained
+        found: Tensor = Diagonal(self.d).log_prob(deviation) + explained
+        return found
 
 
 @dataclass(frozen=True)
@@ -129,13 +130,15 @@ class Dense:
     def draw(self, shape: Sequence[int], generator: Generator) -> Tensor:
         values, vectors = torch.linalg.eigh(self.matrix.detach())  # a Cholesky factor of a singular matrix fails
         root = vectors * values.clamp_min(0.0).sqrt().unsqueeze(-2)
-        return (root @ _normal(shape, self.matrix, generator).unsqueeze(-1)).squeeze(-1)
+        found: Tensor = (root @ _normal(shape, self.matrix, generator).unsqueeze(-1)).squeeze(-1)
+        return found
 
     def log_prob(self, deviation: Tensor) -> Tensor:
         lower = torch.linalg.cholesky_ex(self.matrix)[0]
         white = torch.linalg.solve_triangular(lower, deviation.unsqueeze(-1), upper=False).squeeze(-1)
         log_det = 2 * lower.diagonal(dim1=-2, dim2=-1).log().sum(-1)
-        return -0.5 * (white.square().sum(-1) + log_det + self.n * LOG_2PI)
+        found: Tensor = -0.5 * (white.square().sum(-1) + log_det + self.n * LOG_2PI)
+        return found
 
 
 @dataclass(frozen=True)

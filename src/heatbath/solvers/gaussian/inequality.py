@@ -170,7 +170,8 @@ def monotone_fill(
         mu, d, w = mu.flip(-1), d.flip(-1), w.flip(-1)
     shape = mu.shape
     rows = [item.detach().reshape(-1, shape[-1]).cpu().tolist() for item in (mu, 1 / d, w)]
-    pools = [_pools(*row, total) for *row, total in zip(*rows, b.detach().reshape(-1).cpu().tolist(), strict=True)]
+    totals = b.detach().reshape(-1).cpu().tolist()
+    pools = [_pools(m, p, v, total) for m, p, v, total in zip(*rows, totals, strict=True)]
     pool = torch.tensor(pools, device=mu.device).reshape(shape)
     y = _pooled(mu, d, w, b, pool)
     return y if rising else y.flip(-1)
@@ -238,10 +239,14 @@ def _isotonic(values: list[float], precision: list[float]) -> list[int]:
     """Pools of the weighted isotonic regression, by pooling adjacent violators: O(n)."""
     stack: list[tuple[float, float, int]] = []
     for value, weight in zip(values, precision, strict=True):
-        mean, size = value, 1
-        while stack and stack[-1][0] >= mean:
-            left, left_weight, left_size = stack.pop()
-            mean = (left * left_weight + mean * weight) / (left_weight + weight)
-            weight, size = weight + left_weight, size + left_size
-        stack.append((mean, weight, size))
+        pool = (value, weight, 1)
+        while stack and stack[-1][0] >= pool[0]:
+            pool = _merged(stack.pop(), pool)
+        stack.append(pool)
     return [k for k, (_, _, size) in enumerate(stack) for _ in range(size)]
+
+
+def _merged(a: tuple[float, float, int], b: tuple[float, float, int]) -> tuple[float, float, int]:
+    """Two pools of (mean, weight, size) as one."""
+    weight = a[1] + b[1]
+    return (a[0] * a[1] + b[0] * b[1]) / weight, weight, a[2] + b[2]

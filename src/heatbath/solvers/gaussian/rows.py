@@ -32,7 +32,7 @@ class Rows(Protocol):
         """G^T, shape `(n, m)` or `(..., n, m)`."""
 
     def sound(self) -> Tensor | None:
-        """A 0-d bool tensor, false where this is no operator of its kind (a grid does not rise); None: nothing to ask."""
+        """Whether this is what it says (a grid rises), 0-d bool; None where there is nothing to ask."""
 
 
 class _Plain:
@@ -110,7 +110,7 @@ class Quadrature(_Plain):
 
 @dataclass(frozen=True)
 class Points(_Plain):
-    """Values at some points, such as those of a boundary. `index`: shape `(m,)`, int64; `n`: how many points there are."""
+    """Values at some of n points, such as those of a boundary. `index`: shape `(m,)`, int64."""
 
     index: Tensor
     n: int
@@ -177,7 +177,8 @@ class Divergence(_Plain):
         split = (self.nx + 1) * self.ny
         across_x = u[..., :split].unflatten(-1, (self.nx + 1, self.ny))
         across_y = u[..., split:].unflatten(-1, (self.nx, self.ny + 1))
-        return (across_x.diff(dim=-2) / self.spacing[0] + across_y.diff(dim=-1) / self.spacing[1]).flatten(-2)
+        found: Tensor = (across_x.diff(dim=-2) / self.spacing[0] + across_y.diff(dim=-1) / self.spacing[1]).flatten(-2)
+        return found
 
     def rmatvec(self, y: Tensor) -> Tensor:
         y = y.unflatten(-1, (self.nx, self.ny))
@@ -211,7 +212,8 @@ class Sparse(_Plain):
 
     def transposed(self) -> Tensor:
         flat = self.values.new_zeros(self.n * self.m).index_add(0, self.column * self.m + self.row, self.values)
-        return flat.unflatten(0, (self.n, self.m))
+        found: Tensor = flat.unflatten(0, (self.n, self.m))
+        return found
 
 
 @dataclass(frozen=True)
