@@ -117,7 +117,9 @@ class ConditionedGaussian:
             left = torch.addcmul(self.prior.variance(), taken, taken, value=-1)
         else:
             left = self.prior.variance() - taken.square().sum(-1)
-        return left.clamp_min(0.0).expand(self.shape)
+        # Fresh storage without a history can be clipped where it is; a field's worth of new memory costs as much again.
+        left = left.clamp_min(0.0) if left.requires_grad else left.clamp_(min=0.0)
+        return left.expand(self.shape)
 
     @property
     def shape(self) -> torch.Size:
@@ -250,12 +252,13 @@ class ConditionedGaussian:
         left = self.constraint.rows.matvec(u) - target
         if self.constraint.noise is not None:
             left = left - self.constraint.noise.times(v.unsqueeze(-1)).squeeze(-1)
-        return self._minus_cross(u, self.factor.solve(left))
+        return self._minus_cross(u, self.factor.solve(left), own=not u.requires_grad)
 
-    def _minus_cross(self, u: Tensor, v: Tensor) -> Tensor:
-        """u - Sigma G^T v."""
+    def _minus_cross(self, u: Tensor, v: Tensor, own: bool = False) -> Tensor:
+        """u - Sigma G^T v; in place where u is our own and has no history."""
         if v.shape[-1] == 1:
-            return torch.addcmul(u, self.cross.squeeze(-1), v, value=-1)
+            cross = self.cross.squeeze(-1)
+            return u.addcmul_(cross, v, value=-1) if own else torch.addcmul(u, cross, v, value=-1)
         return u - (self.cross @ v.unsqueeze(-1)).squeeze(-1)
 
 
