@@ -150,10 +150,10 @@ def large_field() -> None:
     spent = time.process_time() - start + 0 * float(posterior.variance.sum())
     peak = peak_kib()
     violation = max(float(posterior.residual().abs().max()), float(known.residual(draw).abs().max()))
-    kib = 1024 / LARGE
+    own, given = ((peak - begun) * 1024 / LARGE, (begun - before) * 1024 / LARGE)
     print(
-        f"\n{LARGE} points, mean, variances and a draw: {1e3 * spent:.0f} ms; peak memory {(peak - begun) * kib:.0f} bytes "
-        f"a point above the input's {(begun - before) * kib:.0f}; violation of mean and draw {violation:.1e}"
+        f"\n{LARGE} points, mean, variances and a draw: {1e3 * spent:.0f} ms; peak memory {own:.0f} bytes a point above "
+        f"the input's {given:.0f}; violation of mean and draw {violation:.1e}"
     )
 
 

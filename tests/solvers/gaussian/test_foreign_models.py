@@ -48,7 +48,9 @@ def test_a_regressor_of_scikit_learn():
     model = processes.GaussianProcessRegressor(kernel, optimizer=None).fit(x[:, None].numpy(), y.numpy())
     mean, deviation = model.predict(X[:, None].numpy(), return_std=True)
     posterior = check(torch.from_numpy(mean), Diagonal(torch.from_numpy(deviation).square()))
-    filled = water_fill(torch.from_numpy(mean), torch.from_numpy(deviation) ** 2, posterior.constraint.rows.weights, MASS)
+    filled = water_fill(
+        torch.from_numpy(mean), torch.from_numpy(deviation) ** 2, posterior.constraint.rows.weights, MASS
+    )
     assert (filled >= 0).all()
     assert posterior.constraint.residual(filled).abs().max() < 1e-12
 
