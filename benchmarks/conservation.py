@@ -152,8 +152,8 @@ def large_field() -> None:
     violation = max(float(posterior.residual().abs().max()), float(known.residual(draw).abs().max()))
     own, given = ((peak - begun) * 1024 / LARGE, (begun - before) * 1024 / LARGE)
     print(
-        f"\n{LARGE} points, mean, variances and a draw: {1e3 * spent:.0f} ms; peak memory {own:.0f} bytes a point above "
-        f"the input's {given:.0f}; violation of mean and draw {violation:.1e}"
+        f"\n{LARGE} points, mean, variances and a draw: {1e3 * spent:.0f} ms; peak memory {own:.0f} bytes a point "
+        f"above the input's {given:.0f}; violation of mean and draw {violation:.1e}"
     )
 
 

@@ -42,7 +42,8 @@ def test_other_laws_drop_in(host, tmp_path, law):
 def test_training_goes_through_the_constraint(host, tmp_path, name, solver):
     made = run(
         "probconserv.pme", host=host, steps=4, runs=str(tmp_path), posterior="moments",
-        losses={"fit": {"use": name, "conditioned": True}}, constraint={"use": "mass", "noise": 0.01, "solver": solver}, **SMALL,
+        losses={"fit": {"use": name, "conditioned": True}},
+        constraint={"use": "mass", "noise": 0.01, "solver": solver}, **SMALL,
     )  # fmt: skip
     assert made.history()[-1]["loss/fit/missing_mass"] > 0
     assert made.result["components"][f"solvers:{solver}"]

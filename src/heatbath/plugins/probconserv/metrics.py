@@ -85,7 +85,8 @@ class Mahalanobis(_Mean):
 
     def measure(self, context: StepContext) -> Tensor:
         error: Tensor = context["belief"].mean - context["target"].flatten(1)
-        return (error.square() / context["fact:prior_variance"]).mean(1)
+        prior: Tensor = context["fact:prior_variance"]
+        return (error.square() / prior).mean(1)
 
 
 class Coverage(_Mean):

@@ -157,7 +157,7 @@ class ConditionedGaussian:
 
     def degrees_of_freedom(self) -> Tensor:
         """Independent rows of the constraint, shape `(...)`, broadcastable to that of `chi_square`."""
-        return self.factor.kept.sum(-1)
+        return self.factor.kept().sum(-1)
 
     def conflict(self) -> Tensor:
         """Probability of a `chi_square` as large as this where the law before was right, shape `(...)`.
@@ -199,7 +199,7 @@ class ConditionedGaussian:
         """
         u = u.double()
         density = self.prior.log_prob(u - self.prior_mean)
-        white = self.chi_square() + self.factor.log_det
+        white = self.chi_square() + self.factor.log_det()
         freedom = self.degrees_of_freedom()
         marginal = -0.5 * (white + freedom * checks.LOG_2PI)
         if self.constraint.noise is not None:
@@ -210,8 +210,9 @@ class ConditionedGaussian:
         """log det(G G^T) of the independent rows, mixed as the factor has them, shape `(...)`."""
         transposed = self.constraint.rows.transposed()
         gram = self.constraint.rows.matvec(transposed.mT)
-        if self.factor.mixing is not None:
-            gram = self.factor.mixing @ gram @ self.factor.mixing.mT + torch.diag_embed(1.0 - self.factor.kept)
+        cut = self.factor.truncated
+        if cut is not None:
+            gram = cut.mixing @ gram @ cut.mixing.mT + torch.diag_embed(1.0 - cut.kept)
         found: Tensor = torch.linalg.slogdet(gram).logabsdet
         return found
 

@@ -13,6 +13,7 @@ from heatbath.core.errors import InvalidInput
 from heatbath.solvers.gaussian import quadrature
 from heatbath.solvers.gaussian import rows as operators
 from heatbath.solvers.gaussian.covariance import Covariance, Dense, Diagonal
+from heatbath.solvers.gaussian.precision import float64
 
 Noise: TypeAlias = "float | Tensor | Covariance"
 
@@ -64,7 +65,7 @@ class LinearConstraint:
             InvalidInput: for an unknown rule or a grid that is too short. A grid that does not rise is found by
                 `condition`.
         """
-        grids = [_float64(grid) for grid in ([x] if isinstance(x, Tensor) else x)]
+        grids = [float64(grid) for grid in ([x] if isinstance(x, Tensor) else x)]
         weights = quadrature.weights(rule, grids[0])
         for grid in grids[1:]:
             weights = (weights.unsqueeze(-1) * quadrature.weights(rule, grid).unsqueeze(-2)).flatten(-2)
@@ -76,8 +77,8 @@ class LinearConstraint:
         cls, weights: Tensor, mass: Tensor | float, noise: Noise = 0.0, rising: Tensor | None = None
     ) -> LinearConstraint:
         """w . u = mass, for weights of one's own, shape `(n,)` or `(..., n)`; mass and noise as for `quadrature`."""
-        weights = _float64(weights)
-        rhs = _float64(mass, weights).unsqueeze(-1)
+        weights = float64(weights)
+        rhs = float64(mass, weights).unsqueeze(-1)
         noise = noise.unsqueeze(-1) if isinstance(noise, Tensor) and noise.dim() > 0 else noise
         return cls(operators.Quadrature(weights, rising), rhs, _noise(noise, 1, rhs))
 
@@ -90,18 +91,18 @@ class LinearConstraint:
         """
         if matrix.dim() < 2:
             raise InvalidInput(f"`matrix` must have shape (..., m, n), got {_shape(matrix)}")
-        return cls._of(operators.Matrix(_float64(matrix)), rhs, noise, matrix)
+        return cls._of(operators.Matrix(float64(matrix)), rhs, noise, matrix)
 
     @classmethod
     def sparse(cls, matrix: Any, rhs: Tensor, noise: Noise = 0.0) -> LinearConstraint:
-        """Rows of a sparse matrix of torch or scipy, shape `(m, n)`. Raises as `dense` does."""
-        made = operators.sparse(matrix)
+        """Rows of a sparse matrix of torch or scipy, shape `(m, n)`, moved to where `rhs` is. Raises as `dense` does."""
+        made = operators.sparse(matrix, rhs.device)
         return cls._of(made, rhs, noise, made.values)
 
     @classmethod
     def stencil(cls, coefficients: Tensor, n: int, rhs: Tensor | float = 0.0, noise: Noise = 0.0) -> LinearConstraint:
         """The same `k` coefficients at each k neighbours of n points, m = n - k + 1 rows. Raises as `dense` does."""
-        coefficients = _float64(coefficients)
+        coefficients = float64(coefficients)
         if coefficients.dim() != 1 or not 0 < coefficients.shape[0] <= n:
             raise InvalidInput(
                 f"`coefficients` must have shape (k,) with k of 1 to {n} points, got {_shape(coefficients)}"
@@ -122,7 +123,7 @@ class LinearConstraint:
         cls, cells: tuple[int, int], spacing: Tensor, rhs: Tensor | float = 0.0, noise: Noise = 0.0
     ) -> LinearConstraint:
         """What flows out of each of `(nx, ny)` cells of a staggered grid with spacings `(dx, dy)`; see `Divergence`."""
-        return cls._of(operators.Divergence(*cells, _float64(spacing)), rhs, noise, spacing)
+        return cls._of(operators.Divergence(*cells, float64(spacing)), rhs, noise, spacing)
 
     @classmethod
     def points(cls, index: Tensor | Sequence[int], values: Tensor, n: int, noise: Noise = 0.0) -> LinearConstraint:
@@ -158,7 +159,7 @@ class LinearConstraint:
 
     @classmethod
     def _of(cls, made: operators.Rows, rhs: Tensor | float, noise: Noise, like: Tensor) -> LinearConstraint:
-        values = _float64(rhs, like)
+        values = float64(rhs, like)
         return cls(made, values.expand(made.m) if values.dim() == 0 else values, _noise(noise, made.m, like))
 
     @property
@@ -183,14 +184,6 @@ def _shape(tensor: Tensor) -> tuple[int, ...]:
     return tuple(tensor.shape)
 
 
-def _float64(value: Tensor | float, like: Tensor | None = None) -> Tensor:
-    if isinstance(value, Tensor):
-        return value.double()
-    if like is None:
-        return torch.as_tensor(value, dtype=torch.float64)
-    return torch.full((), value, dtype=torch.float64, device=like.device)
-
-
 def _noise(noise: Noise, m: int, like: Tensor) -> Covariance | None:
     """As a law of m errors; a number that is 0 is no law."""
     if isinstance(noise, int | float):
@@ -198,7 +191,7 @@ def _noise(noise: Noise, m: int, like: Tensor) -> Covariance | None:
             raise InvalidInput(f"`noise` is a variance, finite and at least 0, got {noise}")
         if noise == 0.0:
             return None
-        return Diagonal(_float64(noise, like).expand(m))
+        return Diagonal(float64(noise, like).expand(m))
     if isinstance(noise, Tensor):
         return Diagonal(noise.double().expand(*noise.shape[:-1], m))
     return noise.double()

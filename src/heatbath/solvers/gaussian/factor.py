@@ -12,22 +12,41 @@ DEPENDENT = 1e-12
 
 
 @dataclass(frozen=True)
+class Truncated:
+    """A singular S: its rows, mixed by `mixing`, `(..., m, m)`, of which those with `kept` 1.0 count, `(..., m)`."""
+
+    mixing: Tensor
+    kept: Tensor
+    log_det: Tensor
+
+
+@dataclass(frozen=True)
 class Factor:
     """T with S^{-1} = T^T T, on the directions in which S is not singular; T is zero on the others.
 
     Attributes:
-        whitener: T, shape `(..., m, m)`.
-        log_det: log of S's determinant there, shape `(...)`.
-        kept: which rows of T stand for a direction, 0.0 or 1.0, shape `(..., m)`.
+        whitener: T, shape `(..., m, m)`; lower triangular but where the rows were mixed.
         sound: whether S was regular throughout, 0-d bool.
-        mixing: the rows were first mixed by this matrix, shape `(..., m, m)`; None for the rows as they are.
+        truncated: what is known more of a singular S.
     """
 
     whitener: Tensor
-    log_det: Tensor
-    kept: Tensor
     sound: Tensor
-    mixing: Tensor | None = None
+    truncated: Truncated | None = None
+
+    def kept(self) -> Tensor:
+        """Which rows of T stand for a direction, 0.0 or 1.0, shape `(..., m)`."""
+        if self.truncated is not None:
+            return self.truncated.kept
+        return (self.whitener.diagonal(dim1=-2, dim2=-1) > 0).to(self.whitener.dtype)
+
+    def log_det(self) -> Tensor:
+        """log of S's determinant in the kept directions, rows mixed as they are, shape `(...)`."""
+        if self.truncated is not None:
+            return self.truncated.log_det
+        diagonal = self.whitener.diagonal(dim1=-2, dim2=-1)
+        positive = diagonal > 0
+        return -2 * torch.where(positive, diagonal, 1.0).log().sum(-1)
 
     def solve(self, r: Tensor) -> Tensor:
         """S^{-1} r, shape `(..., m)`."""
@@ -54,19 +73,17 @@ def factorise(S: Tensor) -> Factor:
 def _scalar(S: Tensor) -> Factor:
     """One row: a number. Where it is 0, the row asks for what has no variance, and nothing is moved."""
     positive = S > 0
-    safe = torch.where(positive, S, 1.0)
-    kept = positive.squeeze(-1).to(S.dtype)
-    return Factor(torch.where(positive, safe.rsqrt(), 0.0), safe.log().flatten(-2).sum(-1), kept, positive.all())
+    root = torch.where(positive, S, 1.0).rsqrt()
+    return Factor(torch.where(positive, root, 0.0), positive.all())
 
 
 def _cholesky(S: Tensor) -> Factor:
     scale = unit_scale(S)
     lower, info = torch.linalg.cholesky_ex(scale.unsqueeze(-1) * S * scale.unsqueeze(-2))
     pivots = lower.diagonal(dim1=-2, dim2=-1)
-    log_det = 2 * (pivots.log() - scale.log()).sum(-1)
     whitener = torch.linalg.solve_triangular(lower, torch.diag_embed(scale), upper=False)
     sound = (info == 0).all() & (pivots.square() > DEPENDENT).all()
-    return Factor(whitener, log_det, torch.ones_like(scale), sound)
+    return Factor(whitener, sound)
 
 
 def truncate(S: Tensor) -> Factor:
@@ -84,7 +101,7 @@ def truncate(S: Tensor) -> Factor:
     lower = torch.linalg.cholesky_ex(mixed)[0]
     log_det = 2 * lower.diagonal(dim1=-2, dim2=-1).log().sum(-1)
     whitener = torch.linalg.solve_triangular(lower, mixing, upper=False)
-    return Factor(whitener, log_det, kept, kept.bool().all(), mixing)
+    return Factor(whitener, kept.bool().all(), Truncated(mixing, kept, log_det))
 
 
 def unit_scale(S: Tensor) -> Tensor:

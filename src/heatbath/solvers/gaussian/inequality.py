@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from heatbath.core.errors import InvalidInput
+from heatbath.solvers.gaussian.precision import float64
 
 ROUNDS = 100
 """Most rounds of the search for a monotone profile's level; a dozen are usual."""
@@ -51,8 +52,8 @@ def water_fill(
     [1.0, 0.0, 0.0]
     """
     mu, d, w = (item.double() for item in torch.broadcast_tensors(mean, variance, weights))
-    b = torch.as_tensor(mass, dtype=torch.float64, device=mu.device)
-    lo, hi = (torch.as_tensor(bound, dtype=torch.float64, device=mu.device) for bound in (lower, upper))
+    b = float64(mass, mu)
+    lo, hi = (float64(bound, mu) for bound in (lower, upper))
     mu, d, w, lo, hi = torch.broadcast_tensors(mu, d, w, lo, hi)
     b = b.expand(mu.shape[:-1])
     s = d * w
@@ -159,7 +160,7 @@ def monotone_fill(
     [3.0, 1.5, 1.5]
     """
     mu, d, w = (item.double() for item in torch.broadcast_tensors(mean, variance, weights))
-    b = torch.as_tensor(mass, dtype=torch.float64, device=mu.device).expand(mu.shape[:-1])
+    b = float64(mass, mu).expand(mu.shape[:-1])
     usable = [(d > 0).all(), mu.isfinite().all(), b.isfinite().all(), (w.sum(-1) > 0).all()]
     if not bool(torch.stack(usable).all()):
         raise InvalidInput(

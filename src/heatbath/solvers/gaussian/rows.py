@@ -257,20 +257,20 @@ def _transposed(rows: Rows, device: torch.device, dtype: torch.dtype) -> Tensor:
     return rows.rmatvec(torch.eye(rows.m, device=device, dtype=dtype)).mT
 
 
-def sparse(matrix: object) -> Sparse:
-    """Entries of a sparse matrix of torch (any layout) or scipy.
+def sparse(matrix: object, device: torch.device) -> Sparse:
+    """Entries of a sparse matrix of torch (any layout) or scipy, in float64 on the device.
 
     Raises:
         InvalidInput: for anything else.
     """
     if isinstance(matrix, Tensor) and matrix.layout != torch.strided:
         entries = matrix.to_sparse_coo().coalesce()
-        row, column = entries.indices()
-        return Sparse(row, column, entries.values().double(), *matrix.shape)
-    if hasattr(matrix, "tocoo"):
-        entries = matrix.tocoo()
-        row, column = (torch.as_tensor(index, dtype=torch.int64) for index in (entries.row, entries.col))
-        return Sparse(row, column, torch.as_tensor(entries.data, dtype=torch.float64), *matrix.shape)  # type: ignore[attr-defined]
-    raise InvalidInput(
-        f"expected a sparse matrix of torch or scipy, got {type(matrix).__name__}; use `dense` for others"
-    )
+        (row, column), values, (m, n) = entries.indices(), entries.values(), entries.shape
+    elif hasattr(matrix, "tocoo"):
+        found = matrix.tocoo()
+        row, column = (torch.as_tensor(index, dtype=torch.int64) for index in (found.row, found.col))
+        values, (m, n) = torch.as_tensor(found.data), found.shape
+    else:
+        kind = type(matrix).__name__
+        raise InvalidInput(f"expected a sparse matrix of torch or scipy, got {kind}; use `dense` for others")
+    return Sparse(row.to(device), column.to(device), values.to(device).double(), m, n)
