@@ -74,8 +74,8 @@ def test_the_flux_is_that_of_the_diffusion(name, p):
 
 FINITE_VOLUME = [
     (Heat(), 1.0, 0.5, 2e-3, 1.5, (20, 60)),
-    (PorousMedium(), 1.0, 0.5, 2e-3, 0.8, (20, 60)),
-    (PorousMedium(), 2.5, 0.5, 6e-3, 0.8, (16, 48)),
+    (PorousMedium(), 1.0, 0.5, 3e-3, 0.8, (15, 45)),
+    (PorousMedium(), 2.5, 0.5, 8e-3, 0.8, (12, 36)),
     (Stefan(), 0.6, 0.05, 1e-2, 0.5, (25, 100)),
     (Stefan(opt.Stefan(diffusivity=0.2)), 0.3, 0.1, 1e-2, 0.5, (25, 100)),
     (Advection(), 1.0, 0.1, 6e-2, 0.3, (25, 100)),
