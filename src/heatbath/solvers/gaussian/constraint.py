@@ -95,7 +95,7 @@ class LinearConstraint:
 
     @classmethod
     def sparse(cls, matrix: Any, rhs: Tensor, noise: Noise = 0.0) -> LinearConstraint:
-        """Rows of a sparse matrix of torch or scipy, shape `(m, n)`, moved to where `rhs` is; raises as `dense` does."""
+        """Rows of a sparse matrix of torch or scipy, `(m, n)`, moved to where `rhs` is. Raises as `dense` does."""
         made = operators.sparse(matrix, rhs.device)
         return cls._of(made, rhs, noise, made.values)
 
