@@ -10,6 +10,7 @@ from heatbath.solvers.gaussian.constraint import LinearConstraint
 from heatbath.solvers.gaussian.covariance import LOG_2PI as LOG_2PI
 from heatbath.solvers.gaussian.covariance import Covariance
 from heatbath.solvers.gaussian.factor import Factor, truncate, unit_scale
+from heatbath.solvers.gaussian.shapes import broadcast
 
 CONSISTENT = 1e-9
 """What may be left of a residual in directions without variance, beside the size of the observation."""
@@ -31,12 +32,10 @@ def fit(mean: Tensor, covariance: Covariance, constraint: LinearConstraint) -> N
     batches = {
         "mean": mean.shape[:-1],
         "covariance": covariance.variance().shape[:-1],
-        "constraint": torch.broadcast_shapes(
-            constraint.rhs.shape[:-1], constraint.rows.transposed().shape[:-2] if m == 1 else ()
-        ),
+        "constraint": broadcast(constraint.rhs.shape[:-1], constraint.rows.transposed().shape[:-2] if m == 1 else ()),
     }
     try:
-        torch.broadcast_shapes(*batches.values())
+        broadcast(*batches.values())
     except RuntimeError:
         found = ", ".join(f"`{name}` {tuple(shape)}" for name, shape in batches.items())
         raise InvalidInput(f"the batch axes do not fit together: {found}") from None

@@ -15,6 +15,7 @@ from heatbath.solvers.gaussian.constraint import LinearConstraint
 from heatbath.solvers.gaussian.covariance import Covariance, Diagonal, DiagonalPlusLowRank, Downdated
 from heatbath.solvers.gaussian.factor import Factor, factorise
 from heatbath.solvers.gaussian.likelihood import pointwise_log_likelihood
+from heatbath.solvers.gaussian.shapes import broadcast
 
 ROUND_OFF = 1e-13
 """Part of the variance that independent points would give a row, below which what is computed is round-off."""
@@ -122,11 +123,10 @@ class ConditionedGaussian:
         return left.expand(self.shape)
 
     @property
-    def shape(self) -> torch.Size:
+    def shape(self) -> tuple[int, ...]:
         """Of `mean` and `variance`: the batch axes of all that went in, and n."""
-        parts = (self.prior_mean.shape, (*self.innovation.shape[:-1], 1), self.taken.shape[:-1])
-        found: torch.Size = torch.broadcast_shapes(*parts)
-        return found
+        batches = (self.prior_mean.shape[:-1], self.innovation.shape[:-1], self.cross.shape[:-2])
+        return (*broadcast(*batches), self.prior_mean.shape[-1])
 
     @property
     def marginal_variance(self) -> Tensor:
@@ -294,5 +294,5 @@ class PosteriorCovariance:
 def _beside(a: Tensor | None, b: Tensor) -> Tensor:
     if a is None:
         return b
-    batch = torch.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    batch = broadcast(a.shape[:-2], b.shape[:-2])
     return torch.cat([part.expand(*batch, *part.shape[-2:]) for part in (a, b)], -1)

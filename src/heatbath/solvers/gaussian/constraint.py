@@ -14,6 +14,7 @@ from heatbath.solvers.gaussian import quadrature
 from heatbath.solvers.gaussian import rows as operators
 from heatbath.solvers.gaussian.covariance import Covariance, Dense, Diagonal
 from heatbath.solvers.gaussian.precision import float64
+from heatbath.solvers.gaussian.shapes import broadcast
 
 Noise: TypeAlias = "float | Tensor | Covariance"
 
@@ -148,7 +149,7 @@ class LinearConstraint:
         sizes = sorted({part.rows.n for part in parts})
         if len(sizes) != 1:
             raise InvalidInput(f"stacked constraints must be on the same number of points, got {sizes or 'none'}")
-        batch = torch.broadcast_shapes(*(part.rhs.shape[:-1] for part in parts))
+        batch = broadcast(*(part.rhs.shape[:-1] for part in parts))
         rhs = torch.cat([part.rhs.expand(*batch, part.rows.m) for part in parts], -1)
         return cls(operators.Stack(parts=[part.rows for part in parts]), rhs, _stacked_noise(parts))
 
@@ -202,7 +203,7 @@ def _stacked_noise(parts: Sequence[LinearConstraint]) -> Covariance | None:
         return None
     if all(part.noise is None or isinstance(part.noise, Diagonal) for part in parts):
         variances = [_variances(part) for part in parts]
-        batch = torch.broadcast_shapes(*(v.shape[:-1] for v in variances))
+        batch = broadcast(*(v.shape[:-1] for v in variances))
         return Diagonal(torch.cat([v.expand(*batch, v.shape[-1]) for v in variances], -1))
     blocks = [_matrix(part) for part in parts]
     if any(block.dim() > 2 for block in blocks):

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from heatbath.core.errors import InvalidInput
+from heatbath.solvers.gaussian.shapes import broadcast
 
 
 class Rows(Protocol):
@@ -248,7 +249,7 @@ class Stack(_Plain):
 
 def _joined(parts: Sequence[Tensor], keep: int = 1) -> Tensor:
     """Concatenated along the last axis; all axes but the last `keep` broadcast."""
-    batch = torch.broadcast_shapes(*(part.shape[:-keep] for part in parts))
+    batch = broadcast(*(part.shape[:-keep] for part in parts))
     return torch.cat([part.expand(*batch, *part.shape[-keep:]) for part in parts], -1)
 
 
