@@ -100,7 +100,9 @@ def against_optimisers(rounds: int, count: int = 128, n: int = 201) -> None:
 
     works: dict[str, Callable[[], Tensor]] = {"ours": ours, "KKT solve, batched": kkt}
     try:
-        works["cvxpylayers"] = convex_layer(mean, d, w, mass)
+        layer = convex_layer(mean, d, w, mass)
+        works["cvxpylayers, its default"] = layer
+        works["cvxpylayers, Clarabel"] = lambda: layer("Clarabel")
     except ImportError as missing:
         print(f"\ncvxpylayers is left out: {missing}")
     found = timed(works, rounds)
@@ -110,8 +112,8 @@ def against_optimisers(rounds: int, count: int = 128, n: int = 201) -> None:
         print(f"| {name} | {1e3 * found[name]:.3f} | {found[name] / found['ours']:.0f} | {violation:.1e} |")
 
 
-def convex_layer(mean: Tensor, d: Tensor, w: Tensor, mass: Tensor) -> Callable[[], Tensor]:
-    """min |(y - mean) / deviation|^2 subject to w . y = mass, as a layer of cvxpylayers with its own defaults."""
+def convex_layer(mean: Tensor, d: Tensor, w: Tensor, mass: Tensor) -> Callable[..., Tensor]:
+    """min |(y - mean) / deviation|^2 subject to w . y = mass, as a layer of cvxpylayers, with a choice of solver."""
     import cvxpy
     from cvxpylayers.torch import CvxpyLayer
 
@@ -123,8 +125,9 @@ def convex_layer(mean: Tensor, d: Tensor, w: Tensor, mass: Tensor) -> Callable[[
     layer = CvxpyLayer(problem, parameters=[weight, shifted, total], variables=[y])
     deviation = d.sqrt()
 
-    def solve() -> Tensor:
-        (answer,) = layer(1 / deviation, mean / deviation, mass)
+    def solve(method: str | None = None) -> Tensor:
+        chosen = {} if method is None else {"solve_method": method}
+        (answer,) = layer(1 / deviation, mean / deviation, mass, solver_args=chosen)
         return answer
 
     return solve
