@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from heatbath import run
+from heatbath.core.errors import ConfigError
 from heatbath.testing import check_experiment, check_plugin
 
 SMALL = {
@@ -50,7 +51,7 @@ def test_training_goes_through_the_constraint(host, tmp_path, name, solver):
 
 
 def test_sizes_are_checked(host, tmp_path):
-    with pytest.raises(ValueError, match="`points` must be at least 3, got 2"):
+    with pytest.raises(ConfigError, match="`points` must be at least 3, got 2"):
         run("probconserv.pme", host=host, runs=str(tmp_path), points=2)
 
 

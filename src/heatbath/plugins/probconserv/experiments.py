@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -140,7 +141,7 @@ class Forecasting:
     @torch.no_grad()
     def evaluate(self, clock: Clock, generator: Generator) -> dict[str, float]:
         """Measures at the table time: over the parameters that were trained on, then for each by name."""
-        found = self._judge(clock, lambda given: self.conditioned(given, self.constraint))
+        found = self._judge(clock, partial(self.conditioned, constraint=self.constraint))
         return {**found, **self._conflicts()}
 
     @torch.no_grad()
@@ -149,7 +150,7 @@ class Forecasting:
         clock = Clock(0, 1)
         columns = {"before": self._judge(clock, lambda given: merged(given.members))}
         for name, baseline in self.baselines.items():
-            columns[name] = self._judge(clock, lambda given, how=baseline: self.conditioned(given, how))  # type: ignore[misc]
+            columns[name] = self._judge(clock, partial(self.conditioned, constraint=baseline))
         return {name: dict(column) for name, column in columns.items()}
 
     def _judge(self, clock: Clock, law_of: Callable[[Forecasts], Gaussian]) -> dict[str, float]:

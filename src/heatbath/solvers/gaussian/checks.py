@@ -7,7 +7,6 @@ from torch import Tensor
 
 from heatbath.core.errors import InvalidInput
 from heatbath.solvers.gaussian.constraint import LinearConstraint
-from heatbath.solvers.gaussian.covariance import LOG_2PI as LOG_2PI
 from heatbath.solvers.gaussian.covariance import Covariance
 from heatbath.solvers.gaussian.factor import Factor, truncate, unit_scale
 from heatbath.solvers.gaussian.shapes import broadcast

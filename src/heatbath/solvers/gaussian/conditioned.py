@@ -12,7 +12,7 @@ from heatbath.core.contracts import Gaussian
 from heatbath.core.errors import InvalidInput
 from heatbath.solvers.gaussian import checks
 from heatbath.solvers.gaussian.constraint import LinearConstraint
-from heatbath.solvers.gaussian.covariance import Covariance, Diagonal, DiagonalPlusLowRank, Downdated
+from heatbath.solvers.gaussian.covariance import LOG_2PI, Covariance, Diagonal, DiagonalPlusLowRank, Downdated
 from heatbath.solvers.gaussian.factor import Factor, factorise
 from heatbath.solvers.gaussian.likelihood import pointwise_log_likelihood
 from heatbath.solvers.gaussian.shapes import broadcast
@@ -107,7 +107,7 @@ class ConditionedGaussian:
     @cached_property
     def mean(self) -> Tensor:
         """Shape `(..., n)`."""
-        return self._pull(self.prior_mean, None, self.innovation)
+        return self._pull(self.prior_mean, self.constraint.rhs, self.innovation)
 
     @cached_property
     def variance(self) -> Tensor:
@@ -201,7 +201,7 @@ class ConditionedGaussian:
         density = self.prior.log_prob(u - self.prior_mean)
         white = self.chi_square() + self.factor.log_det()
         freedom = self.degrees_of_freedom()
-        marginal = -0.5 * (white + freedom * checks.LOG_2PI)
+        marginal = -0.5 * (white + freedom * LOG_2PI)
         if self.constraint.noise is not None:
             return density + self.constraint.noise.log_prob(self.constraint.residual(u)) - marginal
         return density - marginal - 0.5 * self._log_gram()
@@ -242,12 +242,11 @@ class ConditionedGaussian:
             target = target - noise.draw((*u.shape[:-1], self.constraint.rows.m), generator)
         return self._pull(u, target, self.constraint.rows.matvec(u) - target)
 
-    def _pull(self, u: Tensor, target: Tensor | None, residual: Tensor) -> Tensor:
-        """u - K (G u - target), and the same once more for what round-off left.
+    def _pull(self, u: Tensor, target: Tensor, residual: Tensor) -> Tensor:
+        """u - K residual, with residual = G u - target, and the same once more for what round-off left.
 
         With v = S^{-1} (G u - target) the exact answer u' leaves G u' - target = noise v.
         """
-        target = self.constraint.rhs if target is None else target
         v = self.factor.solve(residual)
         u = self._minus_cross(u, v)
         left = self.constraint.rows.matvec(u) - target

@@ -36,26 +36,21 @@ class Rows(Protocol):
         """Whether this is what it says (a grid rises), 0-d bool; None where there is nothing to ask."""
 
 
-class _Plain:
-    """What follows from `rmatvec`."""
-
-    m: int
-
-    def rmatvec(self, y: Tensor) -> Tensor:
-        raise NotImplementedError
+class _Always:
+    """Operators that are what they say whatever their numbers are."""
 
     def sound(self) -> Tensor | None:
         return None
 
 
 @dataclass(frozen=True)
-class Matrix(_Plain):
+class Matrix(_Always):
     """Any few rows. `rows`: shape `(m, n)` or `(..., m, n)`."""
 
     rows: Tensor
 
     @property
-    def m(self) -> int:  # type: ignore[override]
+    def m(self) -> int:
         return self.rows.shape[-2]
 
     @property
@@ -77,7 +72,7 @@ class Matrix(_Plain):
 
 
 @dataclass(frozen=True)
-class Quadrature(_Plain):
+class Quadrature:
     """One row: an integral.
 
     Args:
@@ -110,7 +105,7 @@ class Quadrature(_Plain):
 
 
 @dataclass(frozen=True)
-class Points(_Plain):
+class Points(_Always):
     """Values at some of n points, such as those of a boundary. `index`: shape `(m,)`, int64."""
 
     index: Tensor
@@ -118,7 +113,7 @@ class Points(_Plain):
     dtype: torch.dtype = torch.float64
 
     @property
-    def m(self) -> int:  # type: ignore[override]
+    def m(self) -> int:
         return self.index.shape[0]
 
     def matvec(self, u: Tensor) -> Tensor:
@@ -132,14 +127,14 @@ class Points(_Plain):
 
 
 @dataclass(frozen=True)
-class Stencil(_Plain):
+class Stencil(_Always):
     """Row i has `coefficients` at columns i .. i + k - 1; m = n - k + 1. `coefficients`: shape `(k,)`."""
 
     coefficients: Tensor
     n: int
 
     @property
-    def m(self) -> int:  # type: ignore[override]
+    def m(self) -> int:
         return self.n - self.coefficients.shape[0] + 1
 
     def matvec(self, u: Tensor) -> Tensor:
@@ -154,7 +149,7 @@ class Stencil(_Plain):
 
 
 @dataclass(frozen=True)
-class Divergence(_Plain):
+class Divergence(_Always):
     """Outflow of each cell of a plane staggered grid, per area.
 
     u holds the velocities through the `(nx + 1) ny` faces across x, then through the `nx (ny + 1)` faces across y; row
@@ -167,7 +162,7 @@ class Divergence(_Plain):
     """(dx, dy), shape `(2,)`"""
 
     @property
-    def m(self) -> int:  # type: ignore[override]
+    def m(self) -> int:
         return self.nx * self.ny
 
     @property
@@ -192,7 +187,7 @@ class Divergence(_Plain):
 
 
 @dataclass(frozen=True)
-class Sparse(_Plain):
+class Sparse(_Always):
     """Rows by their entries: `values[k]` stands in row `row[k]`, column `column[k]`. All of shape `(entries,)`."""
 
     row: Tensor
@@ -218,13 +213,13 @@ class Sparse(_Plain):
 
 
 @dataclass(frozen=True)
-class Stack(_Plain):
+class Stack:
     """Rows under each other."""
 
     parts: Sequence[Rows]
 
     @property
-    def m(self) -> int:  # type: ignore[override]
+    def m(self) -> int:
         return sum(part.m for part in self.parts)
 
     @property
