@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from heatbath import run
-from heatbath.core.errors import ConfigError
+from heatbath.core.errors import ConfigError, InvalidInput
 from heatbath.testing import check_experiment, check_plugin
 
 SMALL = {
@@ -48,6 +48,11 @@ def test_training_goes_through_the_constraint(host, tmp_path, name, solver):
     )  # fmt: skip
     assert made.history()[-1]["loss/fit/missing_mass"] > 0
     assert made.result["components"][f"solvers:{solver}"]
+
+
+def test_a_law_that_does_not_hold_to_the_end_is_refused_before_training(host, tmp_path):
+    with pytest.raises(InvalidInput, match=r"front leaves the domain, at t = 0\.0325\d* for u = 0\.5; got t = 0\.1"):
+        run("probconserv.stefan", host=host, runs=str(tmp_path), law={"use": "stefan", "diffusivity": 20.0}, **SMALL)
 
 
 def test_sizes_are_checked(host, tmp_path):

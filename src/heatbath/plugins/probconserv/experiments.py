@@ -25,6 +25,8 @@ KNOWN = frozenset({"fact:grid", "fact:mass"})
 TRAINED = KNOWN | {"inputs", "prediction", "target", "belief", "model", "constraint"}
 JUDGED = TRAINED | {"fact:prior_variance"}
 BASELINES = {"HardC": "hardc", "with diffusion": "smooth-mass"}
+RANGE_CHECKS = 65
+"""Parameters in the range of training at which a law is asked whether it holds to the end."""
 MASS_TIMES = 101
 """Times in the figure of the mass."""
 
@@ -53,6 +55,7 @@ class Forecasting:
         self.options, self.generator, self.device = options, setup.generator, setup.device
         self.chunk = options.chunk
         self.law = setup.build("law", options.law)
+        self._check_ranges()
         self.model = setup.build("model", options.model, features=3)
         self.constraint: Constraint = setup.build("constraint", options.constraint, KNOWN)
         self.baselines: dict[str, Constraint] = {
@@ -63,6 +66,13 @@ class Forecasting:
         self.objective = setup.objective("losses", options.losses, TRAINED)
         self.metrics = setup.metrics("metrics", options.metrics, JUDGED)
         self.optimizer = torch.optim.Adam(self.model.parameters())
+
+    def _check_ranges(self) -> None:
+        """Whether the law's formulas hold wherever they will be asked: training draws from them unchecked."""
+        low, high = self.law.training
+        trained = torch.linspace(low, high, RANGE_CHECKS, dtype=torch.float64)
+        asked = torch.cat([trained, torch.tensor(self.law.tests, dtype=torch.float64)])
+        self.law.mass(asked, self.law.end)
 
     # Training
 
