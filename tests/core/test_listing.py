@@ -21,11 +21,12 @@ def shop(host):
 
 
 def test_components_are_listed_by_kind_in_order_of_name_with_the_problem_they_serve(shop):
-    assert listing.listing(shop, ["solvers", "agents", "schedules"]).splitlines()[-5:] == [
+    assert listing.listing(shop, ["solvers", "agents", "schedules"]).splitlines()[-6:] == [
         "schedules",
         "  constant     one level; a plain number is short for it",
         "  exponential  geometric from start to end",
         "  linear       a straight line from start to end",
+        "  one-cycle    half a cosine up to a peak, half a cosine down to almost nothing",
         "  shop/cosine  a part named shop/cosine",
     ]
     solvers = listing.listing(shop, ["solvers"]).splitlines()

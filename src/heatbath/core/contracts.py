@@ -166,17 +166,51 @@ class Bottleneck:
 
 @dataclass(frozen=True, slots=True)
 class Gaussian:
-    """A normal law with covariance diag(variance) - factor factor^T.
+    """A normal law with covariance diag(variance) + spread spread^T - factor factor^T.
+
+    So written, laws are closed under the two things that happen to them: members of an ensemble are merged (their means
+    differ by `spread`), and linear observations are taken into account (each takes a column of `factor` away).
 
     Args:
         mean: shape `(batch, n)`.
         variance: shape `(batch, n)`.
-        factor: shape `(batch, n, k)`, or None for a diagonal law.
+        factor: shape `(batch, n, k)`, or None for nothing.
+        spread: shape `(batch, n, l)`, or None for nothing.
     """
 
     mean: Tensor
     variance: Tensor
     factor: Tensor | None = None
+    spread: Tensor | None = None
+
+    @property
+    def marginal_variance(self) -> Tensor:
+        """The covariance's diagonal, at least 0, shape `(batch, n)`."""
+        variance = self.variance
+        if self.spread is not None:
+            variance = variance + self.spread.square().sum(-1)
+        if self.factor is not None:
+            variance = (variance - self.factor.square().sum(-1)).clamp_min(0.0)
+        return variance
+
+
+@dataclass(frozen=True, slots=True)
+class Conditioning:
+    """Problem `conditioning`: u is normal, and rhs = rows u + e was observed, with e ~ N(0, noise), apart from u.
+
+    The answer is the law of u after that: it has `mean` and `marginal_variance`, both `(..., n)`.
+
+    Args:
+        belief: the law of u before, a `Gaussian`; or what has a `mean` and a `covariance` that the solver understands.
+        rows: shape `(m, n)`; or what has `matvec` and `rmatvec`, for solvers that need no more.
+        rhs: shape `(..., m)`.
+        noise: variance of each entry of e, a number or of shape `(..., m)`; 0 means that rows u = rhs holds exactly.
+    """
+
+    belief: Any
+    rows: Any
+    rhs: Tensor
+    noise: Any = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,6 +46,20 @@ def register_solvers(register: Register) -> None:
     for name, summary, attribute, options, reference in _ENCODERS:
         target = f"{_COUPLING}.solvers:{attribute}"
         register(Component(name, summary, target, options, "bottleneck", reference=reference))
+    for name, summary, attribute, chosen in (
+        ("gaussian", "Gaussians given linear constraints, in linear time and memory", "Conditioner", "Conditioner"),
+        ("gaussian-dense", "the same by dense algebra: the reference", "DenseConditioner", None),
+    ):
+        register(
+            Component(
+                name,
+                summary,
+                f"heatbath.solvers.gaussian.solver:{attribute}",
+                chosen and f"heatbath.solvers.gaussian.options:{chosen}",
+                problem="conditioning",
+                reference="Hansen, Maddix, Alizadeh, Gupta, Mahoney, ICML 2023",
+            )
+        )
 
 
 _COUPLING = "heatbath.solvers.coupling"

@@ -46,6 +46,8 @@ def check_constraint(
     expect(
         left <= 1e-9 * max(had, 1.0) if exact else left < had, f"{name}: conditioning leaves a residual of {left:.2g}"
     )
-    variance = after.variance if after.factor is None else after.variance - after.factor.square().sum(-1)
+    variance = after.marginal_variance
     expect(bool((variance <= belief.variance * (1 + 1e-9)).all()), f"{name}: conditioning makes a belief less certain")
-    expect(bool((variance >= -1e-9 * belief.variance).all()), f"{name}: conditioning gives a negative variance")
+    unclipped = after.variance if after.factor is None else after.variance - after.factor.square().sum(-1)
+    unclipped = unclipped if after.spread is None else unclipped + after.spread.square().sum(-1)
+    expect(bool((unclipped >= -1e-9 * belief.variance).all()), f"{name}: conditioning gives a negative variance")

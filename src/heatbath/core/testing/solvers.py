@@ -11,6 +11,7 @@ from torch import Tensor
 
 from heatbath.core.contracts import InitialValue, Recurrence, Solution, Solver
 from heatbath.core.host import Host
+from heatbath.core.testing.conditioning import check_conditioning
 from heatbath.core.testing.couplings import check_coupler, check_encoder
 from heatbath.core.testing.examples import build
 from heatbath.core.testing.expect import expect, global_generators_untouched, same
@@ -33,19 +34,23 @@ PROBLEMS: dict[str, tuple[Callable[[Tensor], Any], list[float]]] = {
 """By problem: how it is posed, and the factors by which the initial state appears in the answer."""
 
 
-EXACT = {"coupling": (check_coupler, 1e-9), "bottleneck": (check_encoder, 1e-9)}
+EXACT = {
+    "bottleneck": (check_encoder, 1e-9),
+    "conditioning": (check_conditioning, 1e-9),
+    "coupling": (check_coupler, 1e-9),
+}
 """By problem: the check of its own, and the error that is allowed if none is given."""
 
 
 def check_solver(host: Host, name: str, *, accuracy: float | None = None, **options: Any) -> None:
-    """Check a registered solver of `ode`, `recurrence`, `coupling` or `bottleneck` against its contract.
+    """Check a registered solver of `ode`, `recurrence`, or a problem in `EXACT`, against its contract.
 
     Of the first two a problem with a known answer is solved; of the others what any answer must keep is checked.
 
     Args:
         host: the plugins.
         name: as registered.
-        accuracy: error that its options allow; by default 0.05 relative, and 1e-9 for `coupling` and `bottleneck`.
+        accuracy: error that its options allow; by default 0.05 relative, and what `EXACT` says for those in it.
         options: its own.
 
     Raises:
