@@ -1,6 +1,7 @@
 """The tests that a plugin author writes: conformance, a figure of one's own, and one's parts in others' experiments."""
 
 import json
+import math
 
 import pytest
 import torch
@@ -108,5 +109,5 @@ def test_loss_and_schedule_drop_into_a_first_party_experiment(acme, tmp_path):
     for key in ("losses:acme/jerk", "schedules:acme/cosine"):
         assert result["components"][key]["distribution"] == "heatbath-acme"
     first = json.loads((tmp_path / "runs/gtf.lorenz63/swapped/metrics.jsonl").read_text().splitlines()[0])
-    assert first["alpha"] == 0.3
+    assert first["alpha"] == pytest.approx(0.3 * (1 + math.cos(math.pi / 4)) / 2)  # at the last of the first two steps
     assert first["loss/smooth/largest"] > 0
