@@ -2,9 +2,9 @@
 
 One run on one thread; CPU time, best of several. `deviation` is the largest relative difference of states and gradients
 (of what 20 training steps change) from the torch loop in float64, so that the loop in float32 has one too:
-where rounding moves a hidden unit across its kink, a derivative jumps, in torch as in the kernel. A training step is the
-windows, the forced scan, its gradient, L2 and RAdam, in torch as in the kernel; beside it stands how it compares with
-torch's forward and backward pass alone.
+where rounding moves a hidden unit across its kink, a derivative jumps, in torch as in the kernel. A training step is
+windows, forced scan, gradient, L2 and RAdam, in torch as in the kernel; beside it stands how it compares with torch's
+forward and backward pass alone.
 """
 
 from __future__ import annotations
