@@ -18,6 +18,7 @@ SMALL = {
         "metrics": {"lyapunov_max": {"use": "lyapunov-max", "segments": 2, "steps": 20, "transient": 5}},
     },
 }
+SMALL["gtf.series"] = SMALL["gtf.lorenz63"]
 """Options that make a run of a few chunks take a second; `{}` where the defaults do."""
 
 

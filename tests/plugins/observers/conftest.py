@@ -13,6 +13,7 @@ class WatchedRun:
     """What an observer sees of a run."""
 
     experiment = "toy/line"
+    best = None
 
     def __init__(self, directory, step=0, total=10, keep=3, **watched):
         self.directory, self.files, self.watched = directory, RunDirectory(directory), watched

@@ -61,4 +61,15 @@ def test_a_run_keeps_as_many_as_it_was_told(host, tmp_path, monkeypatch, small):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     argv = ["--runs", str(tmp_path), "--keep-checkpoints", "2", *small.line.split()]
     run = api.run_argv(host, "gtf.lorenz63", argv)
-    assert folders(run) == ["step-000000005", "step-000000006"]
+    kept = {5, 6, run.best["step"]}
+    assert folders(run) == [f"step-{step:09d}" for step in sorted(kept)]
+
+
+def test_the_checkpoint_of_the_best_evaluation_stays(saved):
+    run = saved(1, 2, keep=1)
+    run.best = {"step": 2, "metrics": {}}
+    for step in (3, 4):
+        place = run.files.checkpoints / f"step-{step:09d}"
+        place.mkdir()
+        run_checkpoint(run, place)
+    assert folders(run) == ["step-000000002", "step-000000004"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -67,10 +68,11 @@ class KernelTrainer:
         l2, condition = weight(PENALTY), weight(CONDITION)
         alpha = torch.tensor(piece.alpha, dtype=torch.float64)
         found = self.kernel.run(piece.starts, piece.learning_rate, alpha, l2, condition)
-        if (completed := int(found.completed)) < steps:
-            where = f"step {piece.clock.step + completed + 1}"
-            raise NotFinite(f"{where} is the first whose loss is not finite: it is {float(found.error[completed])}")
         parts = {FIT: found.error, PENALTY: found.penalty, CONDITION: found.condition}
+        if (completed := int(found.completed)) < steps:
+            values = {slot: float(parts[name][completed]) for name, slot in self.slots.items()}
+            bad = ", ".join(f"loss/{slot} is {value}" for slot, value in values.items() if not math.isfinite(value))
+            raise NotFinite(f"step {piece.clock.step + completed + 1}: {bad or 'the gradient is not finite'}")
         total = found.error + l2 * found.penalty + condition * found.condition
         named = {f"loss/{slot}": parts[name].sum() for name, slot in self.slots.items()}
         return {"loss": total.sum(), **named}
