@@ -19,6 +19,16 @@ SMALL = {
     },
 }
 SMALL["gtf.series"] = SMALL["gtf.lorenz63"]
+SMALL["mecb.bottleneck"] = {}
+SMALL["mecb.couplings"] = {"support": 6}
+SMALL["probconserv.pme"] = {
+    "model": {"members": 2, "hidden": 8, "layers": 1},
+    "slices": 3,
+    "points": 6,
+    "grid": 21,
+    "chunk": 2,
+}
+SMALL["probconserv.stefan"] = SMALL["probconserv.pme"]
 """Options that make a run of a few chunks take a second; `{}` where the defaults do."""
 
 
