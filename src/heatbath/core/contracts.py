@@ -114,12 +114,23 @@ class Solution:
 class InitialValue:
     """Problem `ode`: y' = derivative(t, y), y(times[0]) = initial_state.
 
-    The answer has shape `(len(times), *initial_state.shape)`. Times are numbers, sorted.
+    The answer has shape `(len(times), *initial_state.shape)`. Times are numbers, sorted up or down.
+
+    Args:
+        derivative: shaped like the state. `t` is a number; a solver whose options say so may give a tensor that
+            broadcasts against the state.
+        initial_state: any shape; the first axis is the batch.
+        times: where the answer is wanted, the initial time first.
+        event: `(t, y)` -> a tensor; the integration ends where an entry of it first changes sign.
+        parameters: tensors that the derivative depends on beside the state, for solvers that make gradients by hand;
+            those of a module need not be listed.
     """
 
     derivative: Callable[[float, Tensor], Tensor]
     initial_state: Tensor
     times: tuple[float, ...]
+    event: Callable[[float, Tensor], Tensor] | None = None
+    parameters: tuple[Tensor, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

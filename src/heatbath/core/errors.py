@@ -27,6 +27,10 @@ class NotFinite(HeatbathError):
     """A loss or another training metric is not a finite number."""
 
 
+class InvalidInput(HeatbathError, ValueError):
+    """Numbers that a computation cannot take: of a wrong shape, out of range, or contradicting each other."""
+
+
 class RunError(HeatbathError):
     """A run directory is taken, locked, broken or missing."""
 

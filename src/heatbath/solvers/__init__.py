@@ -33,3 +33,21 @@ def register_solvers(register: Register) -> None:
             reference="Kutta 1901",
         )
     )
+    for name, summary, reference in (
+        ("tsit5", "explicit Runge-Kutta 5(4), adaptive: the one to begin with", "Tsitouras 2011"),
+        ("dopri5", "explicit Runge-Kutta 5(4), adaptive", "Dormand and Prince 1980"),
+        ("bosh3", "explicit Runge-Kutta 3(2), adaptive, for loose tolerances", "Bogacki and Shampine 1989"),
+        ("heun-euler", "explicit Runge-Kutta 2(1), adaptive", "Heun 1900"),
+        ("dopri8", "explicit Runge-Kutta 8(7), adaptive, for tight tolerances", "Prince and Dormand 1981"),
+    ):
+        attribute = name.replace("-", "_")
+        register(
+            Component(
+                name,
+                summary,
+                f"heatbath.solvers.ode.explicit:{attribute}",
+                "heatbath.solvers.ode.options:Adaptive",
+                problem="ode",
+                reference=reference,
+            )
+        )
