@@ -51,3 +51,15 @@ def register_solvers(register: Register) -> None:
                 reference=reference,
             )
         )
+    for name in ("dopri5", "bosh3", "dopri8"):
+        register(
+            Component(
+                f"torchdiffeq/{name}",
+                f"torchdiffeq's {name}, its error and stiffness opened; or its continuous adjoint",
+                f"heatbath.solvers.ode.torchdiffeq_adapter:{name}",
+                "heatbath.solvers.ode.options:TorchDiffEq",
+                problem="ode",
+                extra="ode",
+                reference="Chen, torchdiffeq, 2018",
+            )
+        )

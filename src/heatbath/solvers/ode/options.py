@@ -74,3 +74,22 @@ class Adaptive:
             raise ValueError(f"{' and '.join(both)} do not go together; choose one of them")
         if self.land and self.steps == "sample":
             raise ValueError("`land` needs one step size for the whole batch, got steps=sample")
+
+
+@dataclass(frozen=True)
+class TorchDiffEq:
+    """A method of torchdiffeq."""
+
+    rtol: float = 1e-6
+    """relative tolerance"""
+    atol: float = 1e-6
+    """absolute tolerance"""
+    max_steps: int = 100_000
+    """attempted steps between two output times after which it gives up"""
+    backward: Literal["autograd", "adjoint"] = "autograd"
+    """gradients through the stages, or by torchdiffeq's continuous adjoint, which records nothing of the steps"""
+
+    def __post_init__(self) -> None:
+        check_tolerances(self.rtol, self.atol)
+        if self.max_steps < 1:
+            raise ValueError(f"`max_steps` must be at least 1, got {self.max_steps}")
