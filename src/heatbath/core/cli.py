@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from heatbath.core import listing
-from heatbath.core.config import merge, read_run, to_argv
+from heatbath.core.config import merge, read_run, take, to_argv
 from heatbath.core.errors import ConfigError, HeatbathError, NotFinite, RunError
 from heatbath.core.hookspecs import KINDS
 from heatbath.core.host import Host
@@ -46,7 +46,8 @@ Run an experiment to its end and print what it found. All that is chosen by name
   heatbath run gtf.lorenz63 --steps 2000 --alpha 0.2
   heatbath run gtf.lorenz63 --losses.smooth acme/jerk --losses.smooth.power 1 --losses.smooth.weight 0.01
 
-A file given with --config is read first, and the arguments win. `heatbath run EXPERIMENT --help` lists all options.
+A file given with --config is read first, and the arguments win; --preset NAME does the same with published settings
+that the experiment knows (`heatbath describe EXPERIMENT`). `heatbath run EXPERIMENT --help` lists all options.
 """
 
 REPRODUCE_HELP = """\
@@ -163,8 +164,8 @@ def _reproduce(host: Host, argv: list[str]) -> int:
         return 0 if argv else 2
     table, *rest = argv
     host.record("tables", table)
-    rest, seeds = _take(rest, "--seeds")
-    rest, runs = _take(rest, "--runs")
+    rest, seeds = take(rest, "--seeds")
+    rest, runs = take(rest, "--runs")
     if seeds is None:
         raise ConfigError("--seeds is needed: a:b (a to b - 1) or a,b,c")
     from heatbath.core import reproduce
@@ -220,24 +221,9 @@ class _Parser(argparse.ArgumentParser):
         raise ConfigError(f"{self.prog.removeprefix('heatbath ')}: {message}")
 
 
-def _take(argv: Sequence[str], option: str) -> tuple[list[str], str | None]:
-    """Arguments without an option, and its value."""
-    kept, value, words = [], None, list(argv)
-    while words:
-        word = words.pop(0)
-        name, equals, inline = word.partition("=")
-        if name != option:
-            kept.append(word)
-        elif equals or words:
-            value = inline if equals else words.pop(0)
-        else:
-            raise ConfigError(f"{option} needs a value")
-    return kept, value
-
-
 def _with_file(argv: Sequence[str]) -> list[str]:
     """Arguments behind those of the file that `--config` names."""
-    rest, path = _take(argv, "--config")
+    rest, path = take(argv, "--config")
     if path is None:
         return rest
     try:

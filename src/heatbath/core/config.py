@@ -21,6 +21,7 @@ from heatbath.core.choices import NONE, SLOTS, Pick, Slots
 from heatbath.core.errors import ConfigError
 from heatbath.core.host import Host
 from heatbath.core.plan import RESERVED, Place, Plan
+from heatbath.core.presets import preset
 from heatbath.core.text import Page
 
 FLAT = tyro.conf.arg(name="")
@@ -40,9 +41,15 @@ def read(host: Host, options: type, argv: Sequence[str], prog: str = "heatbath")
 
 
 def read_run(host: Host, experiment: str, argv: Sequence[str], prog: str | None = None) -> tuple[Any, Plan, Place]:
-    """Parse `argv` into an experiment's options, the plan and the place of a run. Raises as `read` does."""
+    """Parse `argv` into an experiment's options, the plan and the place of a run. Raises as `read` does.
+
+    `--preset NAME` in `argv` stands for the options of that preset, over which the other arguments win.
+    """
     options = host.options_type("experiments", experiment)
     assert options is not None  # the host refuses experiments without options
+    argv, chosen = take(argv, "--preset")
+    if chosen is not None:
+        argv = merge(to_argv(preset(options, chosen).options), argv)
     if shared := RESERVED & {entry.name for entry in fields(options)}:
         raise ConfigError(f"{experiment}: the option {sorted(shared)[0]!r} belongs to every run; rename it")
     reader = _Reader(host, argv)
@@ -137,6 +144,28 @@ def _goes_with(path: str, choice: str, name: str) -> bool:
     """Whether an option belongs to the component that `name` replaces at the path `choice`."""
     weighs = f"{path}.".startswith(f"{choice}.weight.") and name != NONE
     return path.startswith(f"{choice}.") and not weighs
+
+
+def take(argv: Sequence[str], option: str) -> tuple[list[str], str | None]:
+    """Arguments without an option, and its value, the last time that it was given.
+
+    Raises:
+        ConfigError: when the value is missing.
+
+    >>> take(["--seed", "1", "--preset=small"], "--preset")
+    (['--seed', '1'], 'small')
+    """
+    kept, value, words = [], None, list(argv)
+    while words:
+        word = words.pop(0)
+        name, equals, inline = word.partition("=")
+        if name != option:
+            kept.append(word)
+        elif equals or words:
+            value = inline if equals else words.pop(0)
+        else:
+            raise ConfigError(f"{option} needs a value")
+    return kept, value
 
 
 def _is_number(word: str) -> bool:

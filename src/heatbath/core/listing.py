@@ -14,6 +14,7 @@ from heatbath.core.config import read, read_run
 from heatbath.core.errors import ConfigError
 from heatbath.core.hookspecs import KINDS
 from heatbath.core.host import Host, Record
+from heatbath.core.presets import presets_of
 from heatbath.core.text import Page, columns
 
 BOXES = re.compile(r"^(╭─)? options .*", re.MULTILINE | re.DOTALL)
@@ -67,6 +68,10 @@ def _card(host: Host, kind: str, record: Record) -> str:
     lines = [component.name, component.summary, "", columns([fact for fact in facts if fact[1]])]
     if component.config:
         lines += ["", _options(host, kind, component.name)]
+        options = host.options_type(kind, component.name)
+        if options is not None and (known := presets_of(options)):
+            rows = [(f"  {name}", preset.source) for name, preset in sorted(known.items())]
+            lines += ["", "presets (--preset NAME)", columns(rows)]
     return "\n".join(lines)
 
 

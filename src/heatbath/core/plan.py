@@ -54,5 +54,5 @@ def _at_least(name: str, value: int, low: int) -> None:
         raise ConfigError(f"`{name}` must be at least {low}, got {value}")
 
 
-RESERVED = frozenset(entry.name for cls in (Plan, Place) for entry in fields(cls)) | {"config", "help"}
+RESERVED = frozenset(entry.name for cls in (Plan, Place) for entry in fields(cls)) | {"config", "help", "preset"}
 """Names that an experiment's options cannot take."""

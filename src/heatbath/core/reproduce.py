@@ -23,6 +23,9 @@ from heatbath.core.text import columns, number
 
 logger = logging.getLogger("heatbath")
 
+COSTS = ("wall_seconds", "cpu_seconds")
+"""Columns of a table that are not metrics; those of a run that was resumed are of its last part."""
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -127,7 +130,14 @@ def _made(host: Host, experiment: str, argv: Sequence[str], folder: Path) -> Run
 
 def _cells(table: Table, runs: Sequence[Run]) -> Iterator[tuple[str, Cell]]:
     for metric in table.metrics:
-        yield metric, Cell(tuple(run.metrics.get(metric, math.nan) for run in runs))
+        yield metric, Cell(tuple(_value(run, metric) for run in runs))
+
+
+def _value(run: Run, metric: str) -> float:
+    """A metric of the last evaluation, or what the run cost (`wall_seconds`, `cpu_seconds`)."""
+    if metric in COSTS:
+        return float((run.result or {}).get(metric, math.nan))
+    return run.metrics.get(metric, math.nan)
 
 
 def _published(value: float | tuple[float, float] | None) -> str:

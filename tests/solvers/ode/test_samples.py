@@ -111,6 +111,12 @@ def test_too_many_steps() -> None:
     assert solution.stats["status"] == "too many steps"
 
 
+def test_the_dtype_is_the_states() -> None:
+    net = Net().float()
+    value = solve("tsit5", net, batch(4).float(), (0.0, 0.7, 2.0), steps="sample", rtol=1e-4, atol=1e-4).value
+    assert value.dtype == torch.float32
+
+
 def test_no_time_passes() -> None:
     assert torch.equal(solve("tsit5", decays, start(), (0.0, 0.0), steps="sample").value[1], start())
 

@@ -39,7 +39,8 @@ class ExplicitRungeKutta:
     ===========  ======================================================================================
 
     With one step size a sample, `t`, `h`, `error` and `stiffness` have shape `(attempts, batch)` and are 0 where a
-    sample took no step; the other records are not kept, and hooks and events are refused.
+    sample took no step; the other records are not kept, hooks and events are refused, and the derivative is given `t`
+    of shape `(batch, 1, .., 1)`.
 
     Step sizes carry no gradient unless asked for. `stats` holds `evaluations`, `accepted`, `rejected`, `h_min`,
     `h_max`, the time `t` that was reached, and `status`: `reached`, `event`, `not finite`, `step underflow` or `too

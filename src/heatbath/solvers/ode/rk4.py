@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from itertools import pairwise
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import torch
 from torch import Generator
@@ -47,6 +47,7 @@ class RK4:
 
     records = frozenset({"h", "t", "stiffness", "proposal"})
     stability_size = TABLEAU.stability_size
+    withheld: ClassVar[Mapping[str, str]] = {"error": "fixed steps have no error estimate"}
 
     def __init__(self, options: opt.RK4, setup: Any) -> None:
         self.step = options.step

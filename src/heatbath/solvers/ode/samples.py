@@ -59,7 +59,8 @@ class SampleIntegration:
         self.status, self.message = status.REACHED, ""
 
     def _wide(self, x: Tensor) -> Tensor:
-        """A number a sample, to be broadcast against the state."""
+        """A number a sample, to be broadcast against the state, in its dtype."""
+        x = x if x.dtype == torch.bool else x.to(self.u.dtype)
         return x.view(-1, *(1,) * (self.u.dim() - 1))
 
     def run(self) -> Solution:
@@ -120,7 +121,7 @@ class SampleIntegration:
 
     def _step(self, h: Tensor) -> tuple[Step, Tensor]:
         wanted = Wanted("error" in self.record, "stiffness" in self.record, True, True)
-        size = self._wide(h).to(self.u.dtype)
+        size = self._wide(h)
         step = take_step(self.tableau, self.f, self.tolerance, self._wide(self.t), size, self.u, self.k1, wanted)
         self.evaluations += self.tableau.stages - 1
         self.attempted += 1
@@ -142,13 +143,13 @@ class SampleIntegration:
 
     def _emit(self, step: Step, h: Tensor, accepted: Tensor, t_new: Tensor, low: float, high: float) -> None:
         """Samples that stepped over an output time get their state there."""
-        size = self._wide(h).to(self.u.dtype)
+        size = self._wide(h)
         for index, time in enumerate(self.times):
             if not low < time <= high:
                 continue
             over = accepted & (self.t < time) & (time <= t_new)
             theta = torch.where(over, (time - self.t) / torch.where(h > 0, h, 1.0), 0.0)
-            between = self.u + size * _weighted(self.tableau, self._wide(theta).to(self.u.dtype), step.slopes)
+            between = self.u + size * _weighted(self.tableau, self._wide(theta), step.slopes)
             at_end = self._wide(over & (t_new == time))
             state = torch.where(at_end, step.state, between)
             self.values[index] = torch.where(self._wide(over), state, self.values[index])
