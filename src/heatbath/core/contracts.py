@@ -134,6 +134,27 @@ class InitialValue:
 
 
 @dataclass(frozen=True, slots=True)
+class StochasticInitialValue:
+    """Problem `sde`: dy = drift(t, y) dt + diffusion(t, y) dW in the sense of Ito, y(times[0]) = initial_state.
+
+    The noise is diagonal: each entry of the state has a Brownian motion of its own, so that the diffusion is shaped
+    like the state, and an entry of it depends on no other entry. The answer has shape
+    `(len(times), *initial_state.shape)`.
+
+    Args:
+        drift: shaped like the state.
+        diffusion: shaped like the state; for additive noise it depends on time alone.
+        initial_state: any shape; the first axis is the batch.
+        times: where the answer is wanted, the initial time first, increasing.
+    """
+
+    drift: Callable[[float, Tensor], Tensor]
+    diffusion: Callable[[float, Tensor], Tensor]
+    initial_state: Tensor
+    times: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Recurrence:
     """Problem `recurrence`: z_{t+1} = transition(z_t), `length` times from initial_state, shape `(batch, dim)`.
 

@@ -63,3 +63,21 @@ def register_solvers(register: Register) -> None:
                 reference="Chen, torchdiffeq, 2018",
             )
         )
+    for name, summary, options, reference in (
+        ("sosri", "stochastic Runge-Kutta 1.5, diagonal noise, adaptive", "Adaptive", "Rackauckas and Nie 2018"),
+        ("sosri2", "stochastic Runge-Kutta 1.5 with a stiffness estimate", "Adaptive", "Rackauckas and Nie 2018"),
+        ("sra1", "stochastic Runge-Kutta 1.5, additive noise, adaptive", "Adaptive", "Roessler 2010"),
+        ("euler-maruyama", "strong order 1/2, fixed steps", "Fixed", "Maruyama 1955"),
+        ("milstein", "strong order 1, diagonal noise, fixed steps", "Fixed", "Kloeden and Platen 1992"),
+    ):
+        attribute = {"euler-maruyama": "EulerMaruyama", "milstein": "Milstein"}.get(name, name)
+        register(
+            Component(
+                name,
+                summary,
+                f"heatbath.solvers.sde.solvers:{attribute}",
+                f"heatbath.solvers.sde.options:{options}",
+                problem="sde",
+                reference=reference,
+            )
+        )

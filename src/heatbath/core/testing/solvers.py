@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from heatbath.core.contracts import InitialValue, Recurrence, Solution, Solver
+from heatbath.core.contracts import InitialValue, Recurrence, Solution, Solver, StochasticInitialValue
 from heatbath.core.host import Host
 from heatbath.core.testing.examples import build
 from heatbath.core.testing.expect import expect, global_generators_untouched, same
@@ -21,19 +21,25 @@ def _decay(start: Tensor) -> InitialValue:
     return InitialValue(lambda t, y: -RATE * y, start, (0.0, 0.5, 1.0))
 
 
+def _quiet(start: Tensor) -> StochasticInitialValue:
+    """The decay again: noise of size 0 has a known answer."""
+    return StochasticInitialValue(lambda t, y: -RATE * y, lambda t, y: 0 * y, start, (0.0, 0.5, 1.0))
+
+
 def _shrinking(start: Tensor) -> Recurrence:
     return Recurrence(lambda z: RATE * z, start, 5)
 
 
 PROBLEMS: dict[str, tuple[Callable[[Tensor], Any], list[float]]] = {
     "ode": (_decay, [math.exp(-RATE * t) for t in (0.0, 0.5, 1.0)]),
+    "sde": (_quiet, [math.exp(-RATE * t) for t in (0.0, 0.5, 1.0)]),
     "recurrence": (_shrinking, [RATE**k for k in range(1, 6)]),
 }
 """By problem: how it is posed, and the factors by which the initial state appears in the answer."""
 
 
 def check_solver(host: Host, name: str, *, accuracy: float = 0.05, **options: Any) -> None:
-    """Check a registered solver of `ode` or `recurrence` against its contract, on a problem with a known answer.
+    """Check a registered solver of `ode`, `sde` or `recurrence` against its contract, on a problem with a known answer.
 
     Args:
         host: the plugins.
@@ -67,7 +73,7 @@ def check_solver(host: Host, name: str, *, accuracy: float = 0.05, **options: An
 
 
 def _solve(name: str, solver: Solver, problem: Any, **how: Any) -> Solution:
-    solution = solver.solve(problem, **how)
+    solution = solver.solve(problem, generator=torch.Generator().manual_seed(0), **how)
     expect(isinstance(solution, Solution), f"{name}: expected a Solution, got {type(solution).__name__}")
     expect(solution.ok, f"{name}: did not reach the end: {dict(solution.stats)}")
     for key, value in solution.stats.items():

@@ -35,11 +35,11 @@ class Controller:
     least_after_acceptance: float = 0.2
     memory: float = 1e-4
 
-    def exponents(self, order: int) -> tuple[float, float, float]:
+    def exponents(self, order: float) -> tuple[float, float, float]:
         """Of E_n, E_{n-1} and E_{n-2}."""
         return -(self.p + self.i + self.d) / order, (self.p + 2 * self.d) / order, -self.d / order
 
-    def proposal(self, order: int, errors: tuple[Any, Any, Any]) -> Any:
+    def proposal(self, order: float, errors: tuple[Any, Any, Any]) -> Any:
         """The factor before it is clipped; for numbers and tensors. `errors` are E_n, E_{n-1}, E_{n-2}, none 0."""
         factor: Any = self.safety
         for error, exponent in zip(errors, self.exponents(order), strict=True):
@@ -47,7 +47,7 @@ class Controller:
                 factor = factor * error**exponent
         return factor
 
-    def after_acceptance(self, order: int, errors: tuple[float, float, float]) -> float:
+    def after_acceptance(self, order: float, errors: tuple[float, float, float]) -> float:
         """The factor after a step whose error E_n is the first of `errors`, at most 1.
 
         >>> round(I.after_acceptance(5, (0.01, 1.0, 1.0)), 3)
@@ -56,7 +56,7 @@ class Controller:
         factor: float = self.proposal(order, (max(errors[0], TINY), *errors[1:]))
         return min(max(factor, self.least_after_acceptance), self.most)
 
-    def after_rejection(self, order: int, error: float) -> float:
+    def after_rejection(self, order: float, error: float) -> float:
         """The factor after a step whose error exceeds 1."""
         exponent, _, _ = self.exponents(order)
         factor: float = self.safety * error**exponent
