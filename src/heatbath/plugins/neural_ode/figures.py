@@ -36,7 +36,7 @@ def phase_portrait(true: Tensor, learned: Tensor, field: Any) -> Figure:
         time.plot(points[:, 0], color=colour, linewidth=1.2, linestyle=style, label=name)
     plane.set(xlabel="$u_1$", ylabel="$u_2$", xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal")
     time.set(xlabel="point", ylabel="$u_1$")
-    plane.legend(loc="upper right")
+    time.legend(loc="upper right")
     return figure
 
 
@@ -108,7 +108,7 @@ def flow(states: Tensor, labels: Tensor) -> Figure:
         after.plot(*plane[-1, chosen].T, ".", color=colour, markersize=4, label=str(digit))
     before.set(title="images", xlabel="first direction", ylabel="second direction")
     after.set(title="where the flow takes them", xlabel="first direction")
-    after.legend(loc="upper right", ncols=2, fontsize="small")
+    figure.legend(loc="outside right upper", title="digit")
     return figure
 
 
