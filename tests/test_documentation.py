@@ -20,7 +20,13 @@ from heatbath.testing import invoke
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
-STEPS = {"first_run.py": "100", "compare_forcing.py": "100", "own_loss.py": "100", "cut_and_resume.py": "400"}
+STEPS = {
+    "first_run.py": "100",
+    "own_cell.py": "50",
+    "compare_forcing.py": "100",
+    "own_loss.py": "100",
+    "cut_and_resume.py": "400",
+}
 
 if not (ROOT / "docs").is_dir():
     pytest.skip("the documentation is not part of an installed package", allow_module_level=True)

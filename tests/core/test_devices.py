@@ -17,6 +17,7 @@ from heatbath.core.errors import ConfigError
 from heatbath.core.host import Host
 from heatbath.core.runs import Run
 from heatbath.core.streams import Streams, global_state, seed_globally, set_global_state
+from heatbath.testing import invoke
 from tests.accelerator import Accelerator
 
 SMALL: dict[str, Any] = {
@@ -25,9 +26,54 @@ SMALL: dict[str, Any] = {
 }  # fmt: skip
 
 
-def test_a_name_that_torch_does_not_know_is_refused() -> None:
-    with pytest.raises(ConfigError, match="expected auto, cpu, cuda or cuda:INDEX, got 'gpu'"):
-        resolve("gpu")
+@pytest.fixture
+def cards(monkeypatch):
+    """A machine with some CUDA devices, of which the last is current."""
+
+    def pretend(count):
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: count > 0)
+        monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
+        monkeypatch.setattr(torch.cuda, "current_device", lambda: count - 1)
+
+    return pretend
+
+
+def test_auto_takes_cuda_where_there_is_one(cards):
+    cards(0)
+    assert resolve("auto") == torch.device("cpu")
+    cards(2)
+    assert resolve("auto") == torch.device("cuda", 1)
+
+
+def test_cuda_is_the_current_device_and_always_has_an_index(cards):
+    cards(3)
+    assert resolve("cuda") == torch.device("cuda", 2)
+    assert resolve("cuda:0") == torch.device("cuda", 0)
+    assert resolve("cpu") == torch.device("cpu")
+
+
+@pytest.mark.parametrize(("count", "name"), [(0, "cuda"), (0, "cuda:0"), (2, "cuda:2")])
+def test_a_cuda_device_that_is_not_there_is_refused(cards, count, name):
+    cards(count)
+    with pytest.raises(ConfigError, match=rf"--device: got '{name}', but torch \S+ sees {count} CUDA devices here"):
+        resolve(name)
+
+
+@pytest.mark.parametrize("name", ["", "gpu", "cuda:x", "cuda:-1", "CPU", "cuda:0:1", "/dev/null"])
+def test_a_name_that_torch_does_not_know_is_refused(name):
+    with pytest.raises(ConfigError, match="--device: expected auto, cpu, cuda or cuda:INDEX, got"):
+        resolve(name)
+
+
+def test_a_device_that_cannot_draw_numbers_is_refused():
+    with pytest.raises(ConfigError, match=r"--device: this torch cannot compute on 'meta': .+"):
+        resolve("meta")
+
+
+def test_on_the_command_line_a_wrong_device_is_one_line_and_leaves_no_run(lab, tmp_path):
+    answer = invoke("run toy/line --name it --device meta", lab, cwd=tmp_path)
+    assert (answer.exit_code, len(answer.stderr.splitlines())) == (2, 1)
+    assert not (tmp_path / "runs/toy-line/it/config.json").exists()
 
 
 def test_the_emulated_device_is_resolved_as_any_that_torch_knows(accelerator: Accelerator) -> None:

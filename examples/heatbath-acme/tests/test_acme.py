@@ -1,6 +1,7 @@
 """The tests that a plugin author writes: conformance, a figure of one's own, and one's parts in others' experiments."""
 
 import json
+import math
 
 import pytest
 import torch
@@ -35,6 +36,10 @@ def test_the_schedule_conforms(acme):
 
 def test_the_solver_conforms(acme):
     check_solver(acme, "acme/heun", accuracy=1e-3)
+
+
+def test_the_coupler_conforms(acme):
+    check_solver(acme, "acme/north-west")
 
 
 def test_the_agent_conforms(acme):
@@ -79,6 +84,19 @@ def test_the_first_party_solver_drops_into_this_experiment(acme, tmp_path):
     assert "solvers:rk4" in swapped.result["components"]
 
 
+def test_the_coupler_drops_into_first_party_experiments(acme, tmp_path):
+    for name in ("mecb.couplings", "mecb.bottleneck"):
+        swapped = run(name, host=acme, steps=4, coupler="acme/north-west", runs=str(tmp_path))
+        assert swapped.result["components"]["solvers:acme/north-west"]["distribution"] == "heatbath-acme"
+        assert swapped.status == "finished"
+
+
+def test_the_coupler_serves_its_problem_only(acme, tmp_path):
+    answer = invoke("run mecb.bottleneck --encoder acme/north-west", acme, cwd=tmp_path)
+    assert answer.exit_code == 2
+    assert "'acme/north-west' does not serve 'bottleneck'; these do: adaptive-quantiser, ebim" in answer.stderr
+
+
 def test_loss_and_schedule_drop_into_a_first_party_experiment(acme, tmp_path):
     line = (
         "run gtf.lorenz63 --name swapped --steps 4 --batches-per-epoch 2 --points 2000 --window 10 "
@@ -91,5 +109,5 @@ def test_loss_and_schedule_drop_into_a_first_party_experiment(acme, tmp_path):
     for key in ("losses:acme/jerk", "schedules:acme/cosine"):
         assert result["components"][key]["distribution"] == "heatbath-acme"
     first = json.loads((tmp_path / "runs/gtf.lorenz63/swapped/metrics.jsonl").read_text().splitlines()[0])
-    assert first["alpha"] == 0.3
+    assert first["alpha"] == pytest.approx(0.3 * (1 + math.cos(math.pi / 4)) / 2)  # at the last of the first two steps
     assert first["loss/smooth/largest"] > 0

@@ -48,13 +48,20 @@ def run_argv(
     return made
 
 
-def load_run(path: Path | str, host: Host | None = None) -> Run:
-    """A run from its directory: its numbers at once, its `task` built from the newest checkpoint when first asked for.
+def load_run(path: Path | str, host: Host | None = None, step: int | None = None) -> Run:
+    """A run from its directory: its numbers at once, its `task` built from a checkpoint when first asked for.
+
+    Args:
+        path: the run directory.
+        host: the plugins; those that are installed when None.
+        step: of the checkpoint, such as `run.best["step"]`; the newest when None.
 
     Raises:
-        RunError: where there is no run.
+        RunError: where there is no run, or, when the task is asked for, no such checkpoint.
     """
-    return Run.load(path, host or Host().load())
+    found = Run.load(path, host or Host().load())
+    found.at = step
+    return found
 
 
 def resume(
@@ -95,6 +102,9 @@ def resume(
 
 def components(kind: str | None = None, host: Host | None = None) -> dict[str, list[str]]:
     """Registered names by kind.
+
+    Raises:
+        ConfigError: for a kind that there is not.
 
     >>> "mse" in components("losses")["losses"]
     True

@@ -96,7 +96,8 @@ class Setup:
 
     def metrics(self, slot: str, choices: Slots, provides: frozenset[str]) -> Metrics:
         """Build the metrics of a field. Raises as `build` does."""
-        return Metrics({name: self.build(f"{slot}.{name}", choice, provides) for name, choice in _chosen(choices)})
+        terms = {name: self.build(f"{slot}.{name}", choice, provides) for name, choice in _chosen(choices)}
+        return Metrics(terms, self.streams, f"{self.path}.{slot}" if self.path else slot)
 
 
 def _is_resolved(choice: Pick) -> bool:
@@ -157,16 +158,19 @@ def _reduce(value: Tensor, weight: Tensor | None) -> Tensor:
 
 @dataclass(frozen=True)
 class Metrics:
-    """Named metrics of one evaluation."""
+    """Named metrics of one evaluation, each with a stream of its own that begins anew at every step."""
 
     terms: Mapping[str, Metric]
+    streams: Streams
+    path: str
 
     def __call__(self, context: StepContext) -> dict[str, float]:
         """Values by slot; one that gives several has them as `slot/name`."""
         values: dict[str, float] = {}
         for name, metric in self.terms.items():
             metric.reset()
-            metric.update(context.only(metric.needs))
+            stream = self.streams.fresh(f"{self.path}.{name}/evaluate/{context.clock.step}")
+            metric.update(context.only(metric.needs, stream))
             value = metric.compute()
             parts = (
                 {f"{name}/{key}": item for key, item in value.items()} if isinstance(value, Mapping) else {name: value}
@@ -179,7 +183,7 @@ def floats(metrics: Mapping[str, Tensor | float]) -> dict[str, float]:
     """Metrics on the host in one transfer: a chunk's one synchronisation, and so the place to find what is not finite.
 
     Raises:
-        NotFinite: naming the first metric that is NaN or infinite.
+        NotFinite: naming the metrics that are NaN or infinite.
     """
     tensors = {name: value for name, value in metrics.items() if isinstance(value, Tensor)}
     read: dict[str, float] = {}
@@ -187,7 +191,6 @@ def floats(metrics: Mapping[str, Tensor | float]) -> dict[str, float]:
         stacked = torch.stack([value.detach().to(torch.float64).reshape(()) for value in tensors.values()])
         read = dict(zip(tensors, stacked.tolist(), strict=True))
     values = {name: read[name] if name in read else float(value) for name, value in metrics.items()}
-    for name, value in values.items():
-        if not math.isfinite(value):
-            raise NotFinite(f"{name} is {value}")
+    if strange := [f"{name} is {value}" for name, value in values.items() if not math.isfinite(value)]:
+        raise NotFinite(", ".join(strange))
     return values

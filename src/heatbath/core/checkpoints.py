@@ -9,7 +9,7 @@ import os
 import re
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import torch
 
@@ -23,6 +23,11 @@ STATE, MANIFEST = "state.pt", "manifest.json"
 PLACE = re.compile(r"step-(\d+)")
 
 
+def place_of(folder: Path, step: int) -> Path:
+    """Where the checkpoint of a step is, or would be."""
+    return folder / f"step-{step:09d}"
+
+
 def save(folder: Path, step: int, state: dict[str, Any]) -> Path:
     """Write `folder/step-<step>`; what is there under that name is replaced.
 
@@ -30,22 +35,40 @@ def save(folder: Path, step: int, state: dict[str, Any]) -> Path:
         folder: the run's folder of checkpoints.
         step: steps done.
         state: tensors and plain Python (what `torch.load(weights_only=True)` reads).
+
+    Raises:
+        RunError: when the state holds something else, or the system refuses to write, as on a full disk; the
+            checkpoints before are intact.
     """
-    place = folder / f"step-{step:09d}"
+    place = place_of(folder, step)
     beside = folder / f".step-{step:09d}.tmp"
     shutil.rmtree(beside, ignore_errors=True)
+    try:
+        _write(beside, step, state)
+        shutil.rmtree(place, ignore_errors=True)
+        beside.rename(place)
+    except BaseException as error:
+        shutil.rmtree(beside, ignore_errors=True)
+        if not isinstance(error, OSError | RuntimeError):
+            raise
+        # torch says of a failed write only that its position is odd; the system's own words are behind it
+        cause = error.__context__ if isinstance(error.__context__, OSError) else error
+        raise RunError(f"checkpoint {place} cannot be written: {cause}; resume when it can") from error
+    sync_directory(folder)
+    return place
+
+
+def _write(beside: Path, step: int, state: dict[str, Any]) -> None:
     beside.mkdir(parents=True)
-    torch.save(state, beside / STATE)
+    with (beside / STATE).open("wb") as sink:
+        torch.save(state, sink)
+    read_plain(beside / STATE, mmap=True)  # the tensors stay where they are: this costs what the rest of it costs
     manifest = {"format": FORMAT, "step": step, "files": {STATE: _digest(beside / STATE)}}
     (beside / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n")
     for name in (STATE, MANIFEST):
         with (beside / name).open("rb") as handle:
             os.fsync(handle.fileno())
     sync_directory(beside)
-    shutil.rmtree(place, ignore_errors=True)
-    beside.rename(place)
-    sync_directory(folder)
-    return place
 
 
 def places(folder: Path) -> list[Path]:
@@ -69,7 +92,7 @@ def flaw(place: Path) -> str | None:
         if size != expected["bytes"]:
             return f"{STATE} has {size} bytes, its manifest says {expected['bytes']}"
         return None if _digest(place / STATE) == expected else f"{STATE} does not have the SHA-256 of its manifest"
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         return f"it cannot be read: {type(error).__name__}: {error}"
 
 
@@ -91,12 +114,24 @@ def load(place: Path) -> dict[str, Any]:
     """
     if reason := flaw(place):
         raise RunError(f"checkpoint {place}: {reason}")
-    try:
-        state = torch.load(place / STATE, map_location="cpu", weights_only=True)
-    except Exception as error:
-        raise RunError(f"checkpoint {place} cannot be read: {error}") from error
-    assert isinstance(state, dict)
+    state = read_plain(place / STATE)
+    if not isinstance(state, dict):
+        raise RunError(f"checkpoint {place}: expected a mapping, got {type(state).__name__}")
     return state
+
+
+def read_plain(source: Path | IO[bytes], mmap: bool = False) -> Any:
+    """What `torch.save` wrote, on the CPU, if it is made of tensors and plain Python; nothing else is unpickled.
+
+    Raises:
+        RunError: naming what else is in it.
+    """
+    try:
+        return torch.load(source, map_location="cpu", weights_only=True, mmap=mmap)
+    except Exception as error:
+        found = re.search(r"GLOBAL (\S+)", str(error))  # torch goes on to say how to load it all the same
+        reason = f"it holds {found[1]}, not only tensors and plain Python" if found else str(error).splitlines()[0]
+        raise RunError(f"{source if isinstance(source, Path) else 'a state'} cannot be read: {reason}") from error
 
 
 def _digest(path: Path) -> dict[str, Any]:

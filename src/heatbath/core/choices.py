@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +14,7 @@ NONE = "none"
 class Pick:
     """A registered name with its options: overrides of defaults when declared, an options dataclass once read.
 
-    A loss carries the schedule of its `weight`.
+    A loss carries the schedule of its `weight`. `aliases` are words that stand for a name in this slot only.
     """
 
     kind: str
@@ -21,10 +22,25 @@ class Pick:
     options: Any = field(default_factory=dict)
     problem: str | None = None
     weight: Pick | None = None
+    aliases: Mapping[str, str] = field(default_factory=dict)
 
 
-def pick(kind: str, name: str, /, problem: str | None = None, **options: Any) -> Any:
+def pick(
+    kind: str,
+    name: str,
+    /,
+    problem: str | None = None,
+    aliases: Mapping[str, str] | None = None,
+    **options: Any,
+) -> Any:
     """A dataclass field that holds one component, with the experiment's own defaults for its options.
+
+    Args:
+        kind: of the component.
+        name: of the default.
+        problem: what the component must serve.
+        aliases: short words for registered names, as a number is short for the schedule `constant`.
+        options: of the default.
 
     >>> from dataclasses import dataclass
     >>> @dataclass(frozen=True)
@@ -34,7 +50,7 @@ def pick(kind: str, name: str, /, problem: str | None = None, **options: Any) ->
     >>> Options().alpha.name
     'constant'
     """
-    return field(default=Pick(kind, name, options, problem))
+    return field(default=Pick(kind, name, options, problem, aliases=aliases or {}))
 
 
 def loss(name: str, weight: Pick | float = 1.0, /, **options: Any) -> Pick:

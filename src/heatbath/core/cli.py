@@ -269,7 +269,9 @@ def _conclude(run: object) -> int:
     result = run.result or {}
     print(f"{run.experiment}: {run.status} at step {result.get('step')}, seed {run.plan.seed}")
     print()
-    print(result_table(run.metrics, result.get("references", {})))
+    best, last = result.get("best"), result.get("step")
+    columns = {f"best, step {best['step']}": best["metrics"]} if best and best["step"] != last else {}
+    print(result_table(run.metrics, {**columns, **result.get("references", {})}))
     print()
     for path in run.figures.values():
         print(f"figure  {path}")

@@ -8,9 +8,10 @@ that was named; tyro then sees ordinary dataclasses. Values are data: nothing he
 from __future__ import annotations
 
 import difflib
+import random
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import nullcontext, redirect_stderr, redirect_stdout
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext, redirect_stderr, redirect_stdout
 from dataclasses import Field, dataclass, field, fields, is_dataclass, make_dataclass
 from itertools import pairwise
 from typing import Annotated, Any, Literal
@@ -37,7 +38,8 @@ def read(host: Host, options: type, argv: Sequence[str], prog: str = "heatbath")
     """
     reader = _Reader(host, argv)
     typed = reader.typed(options, "", {})
-    return _plain(reader.parse(type(typed), typed, prog))
+    with _generator_kept():
+        return _plain(reader.parse(type(typed), typed, prog))
 
 
 def read_run(host: Host, experiment: str, argv: Sequence[str], prog: str | None = None) -> tuple[Any, Plan, Place]:
@@ -61,8 +63,19 @@ def read_run(host: Host, experiment: str, argv: Sequence[str], prog: str | None 
         namespace={"__doc__": host.record("experiments", experiment).component.summary},
         frozen=True,
     )
-    parsed = reader.parse(both, both(typed, plan, place), prog or f"heatbath run {experiment}")
+    with _generator_kept():
+        parsed = reader.parse(both, both(typed, plan, place), prog or f"heatbath run {experiment}")
     return _plain(parsed.config), _plain(parsed.plan), _plain(parsed.place)
+
+
+@contextmanager
+def _generator_kept() -> Iterator[None]:
+    """Under pytest, tyro draws from Python's global generator to decide when to check its cache."""
+    state = random.getstate()
+    try:
+        yield
+    finally:
+        random.setstate(state)
 
 
 def resolve(host: Host, choice: Pick) -> Pick:
@@ -255,7 +268,9 @@ class _Reader:
         if name not in allowed:
             self.host.record(value.kind, name)
             raise ConfigError(f"--{path}: {name!r} does not serve {value.problem!r}; these do: {', '.join(allowed)}")
-        about = tyro.conf.arg(name=path, prefix_name=False, help=f"`heatbath list {value.kind}` says what each is")
+        short = "".join(f"; {word} is short for {full}" for word, full in sorted(value.aliases.items()))
+        told = f"`heatbath list {value.kind}` says what each is{short}"
+        about = tyro.conf.arg(name=path, prefix_name=False, help=told)
         members: list[tuple[str, Any, Any]] = [("name", Annotated[Literal[allowed], about], field(default=name))]
         options = self.host.options_type(value.kind, name) if name != NONE else None
         if options:
@@ -273,6 +288,7 @@ class _Reader:
         if not word or word.startswith("--"):
             names = ", ".join(self.host.names(value.kind, value.problem))
             raise ConfigError(f"--{path} needs a name, one of the {value.kind}: {names}")
+        word = value.aliases.get(word, word)
         self.chosen[path] = [word]
         if value.kind == "schedules" and _is_number(word):
             self.chosen[path] = [CONSTANT, f"--{path}.level", word]
@@ -343,7 +359,7 @@ def _plain(value: Any) -> Any:
         return value
     if origin.kind == "pick":
         options, weight = (_plain(getattr(value, part, None)) for part in ("options", "weight"))
-        return Pick(origin.source.kind, value.name, options, origin.source.problem, weight)
+        return Pick(origin.source.kind, value.name, options, origin.source.problem, weight, origin.source.aliases)
     parts = {entry.name: _plain(getattr(value, entry.name)) for entry in fields(value)}
     if origin.kind == "slots":
         return Slots(origin.source.kind, parts)

@@ -22,9 +22,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from matplotlib.figure import Figure
     from torch import Generator, Tensor
 
@@ -169,18 +171,78 @@ class Recurrence:
 
 
 @dataclass(frozen=True, slots=True)
+class Marginals:
+    """Problem `coupling`: a joint law of low entropy with these marginals, each of shape `(n_k,)` and of sum one.
+
+    The answer has the atoms of the law: `indices`, shape `(marginals, atoms)`, int64, and their `mass`, shape
+    `(atoms,)`.
+    """
+
+    masses: tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Bottleneck:
+    """Problem `bottleneck`: a code T that tells much about X, with H(T) of at most `rate` bits.
+
+    Args:
+        source: p(x), shape `(n,)`.
+        rate: in bits, at least 0.
+
+    The answer is the code of every symbol, shape `(n,)`, int64, or p(t | x), shape `(n, codes)`, float64.
+    """
+
+    source: Any
+    rate: float
+
+
+@dataclass(frozen=True, slots=True)
 class Gaussian:
-    """A normal law with covariance diag(variance) - factor factor^T.
+    """A normal law with covariance diag(variance) + spread spread^T - factor factor^T.
+
+    So written, laws are closed under the two things that happen to them: members of an ensemble are merged (their means
+    differ by `spread`), and linear observations are taken into account (each takes a column of `factor` away).
 
     Args:
         mean: shape `(batch, n)`.
         variance: shape `(batch, n)`.
-        factor: shape `(batch, n, k)`, or None for a diagonal law.
+        factor: shape `(batch, n, k)`, or None for nothing.
+        spread: shape `(batch, n, l)`, or None for nothing.
     """
 
     mean: Tensor
     variance: Tensor
     factor: Tensor | None = None
+    spread: Tensor | None = None
+
+    @property
+    def marginal_variance(self) -> Tensor:
+        """The covariance's diagonal, at least 0, shape `(batch, n)`."""
+        variance = self.variance
+        if self.spread is not None:
+            variance = variance + self.spread.square().sum(-1)
+        if self.factor is not None:
+            variance = (variance - self.factor.square().sum(-1)).clamp_min(0.0)
+        return variance
+
+
+@dataclass(frozen=True, slots=True)
+class Conditioning:
+    """Problem `conditioning`: u is normal, and rhs = rows u + e was observed, with e ~ N(0, noise), apart from u.
+
+    The answer is the law of u after that: it has `mean` and `marginal_variance`, both `(..., n)`.
+
+    Args:
+        belief: the law of u before, a `Gaussian`; or what has a `mean` and a `covariance` that the solver understands.
+        rows: shape `(m, n)`; or what has `matvec` and `rmatvec`, for solvers that need no more.
+        rhs: shape `(..., m)`.
+        noise: variance of each entry of e, a number or of shape `(..., m)`; 0 means that rows u = rhs holds exactly.
+    """
+
+    belief: Any
+    rows: Any
+    rhs: Tensor
+    noise: Any = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,13 +348,24 @@ class Metric(Protocol):
     def reset(self) -> None: ...
 
 
+class Saved(Protocol):
+    """A picture that writes itself, as animations do."""
+
+    def save(self, path: Path) -> None: ...
+
+
+Picture: TypeAlias = "Figure | Saved"
+"""A matplotlib figure, or what has `save(path)` instead."""
+
+
 @runtime_checkable
 class Task(Protocol):
     """One experiment, built; the loop knows nothing else about a method.
 
     A task may also have `chunk`, the number of steps that one call of `step` does (1 where absent; the last call may
-    do fewer), `references()`, columns of values to print beside its own, and `outcome(metrics)`, which says `finished`
-    or `collapsed`.
+    do fewer), `references()`, columns of values to print beside its own, `outcome(metrics)`, which says `finished` or
+    `collapsed`, and `score`, the name of a metric, the smaller the better, by which the best evaluation of a run is
+    reported beside the last, and its checkpoint kept.
     """
 
     def step(self, clock: Clock) -> Mapping[str, Tensor | float]:
@@ -304,8 +377,8 @@ class Task(Protocol):
     def barrier(self) -> None:
         """Called before every checkpoint: drop what cannot be saved (environments reset here)."""
 
-    def figures(self) -> Mapping[str, Callable[[], Figure]]:
-        """Pictures by file name, drawn when called."""
+    def figures(self) -> Mapping[str, Callable[[], Picture]]:
+        """Pictures by file name, drawn when called; `course` becomes course.png, `course.gif` keeps its ending."""
 
     def state_dict(self) -> dict[str, Any]:
         """Tensors and plain Python. Components that `setup.build` made are saved by the host, not here."""

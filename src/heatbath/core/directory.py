@@ -17,6 +17,7 @@ from filelock import FileLock, Timeout
 from heatbath.core.errors import ConfigError, RunError
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+LOCK = "run.lock"
 
 
 class RunDirectory:
@@ -64,7 +65,7 @@ class RunDirectory:
             RunError: when another process owns it.
         """
         self.path.mkdir(parents=True, exist_ok=True)
-        lock, note = FileLock(self.path / "run.lock"), self.path / "owner"
+        lock, note = FileLock(self.path / LOCK), self.path / "owner"
         try:
             lock.acquire(timeout=0)
         except Timeout:
@@ -82,6 +83,15 @@ class RunDirectory:
         finally:
             note.unlink(missing_ok=True)
             lock.release()
+            self._leave_nothing()
+
+    def _leave_nothing(self) -> None:
+        """A run that was refused before it began leaves no folder behind."""
+        if {path.name for path in self.path.iterdir()} <= {LOCK}:
+            (self.path / LOCK).unlink(missing_ok=True)
+            with suppress(OSError):  # the folder of the experiment, if there is no other run in it
+                self.path.rmdir()
+                self.path.parent.rmdir()
 
     def history(self) -> list[dict[str, Any]]:
         """The rows of `metrics.jsonl`; a last row that a kill has torn is left out."""

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import Any
 
 import torch
 
@@ -42,23 +43,24 @@ def restore(run: Run, allow_drift: bool = False) -> None:
 
     Raises:
         Drift: when a component is not what it was, unless that is allowed.
+        RunError: when `environment.json` is broken, or the run is beyond its plan.
     """
     try:
         before = json.loads(run.files.environment.read_bytes())
-        components = before["components"]
-    except (OSError, ValueError, KeyError) as error:
+        drifted = _drift(run, before["components"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise RunError(f"{run.files.environment} cannot be read: {type(error).__name__}: {error}") from None
-    if drifted := _drift(run, components):
+    if drifted:
         message = f"{run.directory}: not the components that the run was started with: {'; '.join(drifted)}"
         if not allow_drift:
             raise Drift(f"{message}; --allow-drift resumes all the same")
         logger.warning(message)
     with _one_thread():
         run.task  # noqa: B018  builds and loads
-        now = environment.describe(run.host, run.setup.used, run.setup.device)
+        now = environment.describe(run.host, run.setup.used, run.setup.device) if drifted else None
     if run.clock.step > run.plan.steps:
         raise RunError(f"{run.directory} is at step {run.clock.step}, beyond --steps {run.plan.steps}")
-    if drifted:
+    if now:
         write_json(run.files.environment, {**now, "before_drift": before})
     run.files.forget_after(run.clock.step)
     run.files.result.unlink(missing_ok=True)
@@ -86,11 +88,12 @@ def advance(run: Run, until: int | None = None) -> str:
         NotFinite: when the run diverges; the last checkpoint is intact.
     """
     observers, outcome, began = run.host.observers(), "failed", (time.monotonic(), time.process_time())
+    last = run.clock.total if until is None else min(until, run.clock.total)
     error: BaseException | None = None
     with _one_thread(), run.setup.streams.owning_globals():
         try:
             observers.started(run)
-            while run.clock.step < min(until or run.clock.total, run.clock.total):
+            while run.clock.step < last:
                 _chunk(run, observers)
             outcome = _judge(run)
         except KeyboardInterrupt:
@@ -162,6 +165,7 @@ def _write_result(run: Run, outcome: str, cost: Mapping[str, float], error: Base
         "seed": run.plan.seed,
         "step": run.clock.step,
         "metrics": finite_or_null(run.metrics),
+        "best": run.best and {**run.best, "metrics": finite_or_null(run.best["metrics"])},
         "references": {name: finite_or_null(column) for name, column in columns.items()},
         "components": run.host.provenance(run.setup.used),
         "figures": figures,
@@ -169,7 +173,12 @@ def _write_result(run: Run, outcome: str, cost: Mapping[str, float], error: Base
     }
     if error is not None:
         result["error"] = f"{type(error).__name__}: {error}"
-    write_json(run.files.result, result)
+    try:
+        write_json(run.files.result, result)
+    except OSError as refusal:
+        if error is None:
+            raise
+        logger.warning("%s cannot be written either: %s", run.files.result, refusal)  # the first error says more
 
 
 def _draw(run: Run) -> list[str]:
@@ -178,8 +187,12 @@ def _draw(run: Run) -> list[str]:
     try:
         for name, make in run.task.figures().items():
             run.files.figures.mkdir(exist_ok=True)
-            path = run.files.figures / f"{name}.png"
-            make().savefig(path, dpi=150, bbox_inches="tight")
+            path = run.files.figures / (name if "." in name else f"{name}.png")
+            picture: Any = make()
+            if hasattr(picture, "savefig"):
+                picture.savefig(path, dpi=150, bbox_inches="tight")
+            else:
+                picture.save(path)
             names.append(path.relative_to(run.directory).as_posix())
     except ModuleNotFoundError as missing:
         logger.warning("no figures: they need pip install 'heatbath[plot]' (missing: %s)", missing.name)

@@ -15,7 +15,7 @@ from typing import Any
 from heatbath.core import api, loop
 from heatbath.core.config import merge, read_run, to_argv
 from heatbath.core.directory import finite_or_null, write_atomically, write_json
-from heatbath.core.errors import ConfigError, HeatbathError, RunError
+from heatbath.core.errors import ConfigError, RunError
 from heatbath.core.host import Host
 from heatbath.core.runs import Run
 from heatbath.core.tables import Table
@@ -62,6 +62,8 @@ def parse_seeds(text: str) -> list[int]:
         seeds = []
     if not seeds or min(seeds) < 0:
         raise ConfigError(f"--seeds: expected a:b (a to b - 1) or a,b,c, numbers from 0 on, got {text!r}")
+    if len(set(seeds)) < len(seeds):
+        raise ConfigError(f"--seeds: a seed counts once, got {text!r}")
     return seeds
 
 
@@ -121,23 +123,35 @@ def _made(host: Host, experiment: str, argv: Sequence[str], folder: Path) -> Run
         with wanted.files.locked():
             loop.start(wanted)
             loop.advance(wanted)
-    except HeatbathError as error:
+    except RunError:
+        raise
+    except Exception as error:
         if not wanted.files.result.exists():
             raise
-        logger.warning("%s: %s", folder, error)
+        logger.warning("%s: %s: %s", folder, type(error).__name__, error)
     return wanted
 
 
 def _cells(table: Table, runs: Sequence[Run]) -> Iterator[tuple[str, Cell]]:
+    """What a run measured before it diverged or failed does not count: it has no last checkpoint to judge."""
     for metric in table.metrics:
         yield metric, Cell(tuple(_value(run, metric) for run in runs))
 
 
 def _value(run: Run, metric: str) -> float:
-    """A metric of the last evaluation, or what the run cost (`wall_seconds`, `cpu_seconds`)."""
+    """A metric of the last evaluation, or what the run cost; of a run that diverged or failed, neither."""
+    if run.status not in ("finished", "collapsed"):
+        return math.nan
     if metric in COSTS:
         return float((run.result or {}).get(metric, math.nan))
     return run.metrics.get(metric, math.nan)
+
+
+def _best(table: Table, runs: Sequence[Run]) -> Iterator[Cell]:
+    """The evaluation of each run with the smallest score, chosen after the fact."""
+    values = [(run.best or {}).get("metrics", {}) for run in runs]
+    for metric in table.metrics:
+        yield Cell(tuple(math.nan if (v := one.get(metric)) is None else v for one in values))
 
 
 def _published(value: float | tuple[float, float] | None) -> str:
@@ -153,12 +167,18 @@ def _render(
         ended = Counter(run.status for run in made[row.name])
         counts = ", ".join(f"{count} {status}" for status, count in sorted(ended.items()))
         lines.append((row.name, "ours", *(str(cell) for _, cell in _cells(table, made[row.name])), counts))
+        if any(run.best for run in made[row.name]):
+            lines.append(("", "ours, best", *(str(cell) for cell in _best(table, made[row.name])), ""))
         if row.published:
             lines.append(("", "published", *(_published(row.published.get(metric)) for metric in table.metrics), ""))
     changed = f", with {' '.join(argv)}" if argv else ""
     notes = [f"{row.name}: {row.note}" for row in table.rows if row.note]
     about = f"{name}: median ± MAD over seeds {', '.join(map(str, seeds))}, last checkpoint{changed}"
     return "\n".join([about, "", columns(lines), "", *notes, f"published: {table.source}", ""])
+
+
+def _kept(run: Run) -> dict[str, Any] | None:
+    return run.best and {**run.best, "metrics": finite_or_null(run.best["metrics"])}
 
 
 def _data(table: Table, made: Mapping[str, Sequence[Run]]) -> dict[str, Any]:
@@ -171,7 +191,7 @@ def _data(table: Table, made: Mapping[str, Sequence[Run]]) -> dict[str, Any]:
                 "options": json.loads(json.dumps(dict(row.options))),
                 "published": dict(row.published),
                 "runs": [
-                    {"seed": r.plan.seed, "status": r.status, "metrics": finite_or_null(r.metrics)}
+                    {"seed": r.plan.seed, "status": r.status, "metrics": finite_or_null(r.metrics), "best": _kept(r)}
                     for r in made[row.name]
                 ],
             }

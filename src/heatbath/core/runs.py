@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 from collections.abc import Mapping
 from dataclasses import asdict
 from functools import cached_property
@@ -36,6 +37,7 @@ class Run:
         plan: seed, steps, cadences, device.
         directory: where it is written.
         clock: steps done of all.
+        at: the step of the checkpoint at which the task stands when it is built; the newest sound one when None.
         watched: what the plugins on the run hooks were asked for (`tensorboard`).
     """
 
@@ -52,6 +54,7 @@ class Run:
         self.directory, self.watched = Path(directory), dict(watched or {})
         self.files = RunDirectory(directory)
         self.clock = Clock(0, plan.steps)
+        self.at: int | None = None
 
     @classmethod
     def load(cls, path: Path | str, host: Host) -> Run:
@@ -64,13 +67,14 @@ class Run:
         files = RunDirectory(path)
         try:
             table = json.loads(files.config.read_bytes())
-            experiment, options, plan = table["experiment"], table["options"], table["plan"]
+            experiment, argv = str(table["experiment"]), to_argv({**table["options"], **table["plan"]})
+            watched = dict(table.get("watched", {}))
         except FileNotFoundError:
             raise RunError(f"{path} holds no run: there is no config.json") from None
         except (ValueError, KeyError, TypeError, OSError) as error:
             raise RunError(f"{files.config} cannot be read: {type(error).__name__}: {error}") from None
-        config, plan, _ = read_run(host, experiment, to_argv({**options, **plan}))
-        return cls(host, experiment, config, plan, files.path, table.get("watched"))
+        config, plan, _ = read_run(host, experiment, argv)
+        return cls(host, experiment, config, plan, files.path, watched)
 
     def table(self) -> dict[str, Any]:
         """The content of `config.json`; reading it gives an equal run."""
@@ -88,10 +92,19 @@ class Run:
     def task(self) -> Task:
         """The experiment, built, and standing where the newest sound checkpoint says."""
         task: Task = self.setup.build("task", Pick("experiments", self.experiment, self.config))
-        if checkpoint := checkpoints.latest(self.files.checkpoints):
+        if checkpoint := self._checkpoint():
             state = checkpoints.load(checkpoint)
             self._load_state_dict(task, state, checkpoint)
         return task
+
+    def _checkpoint(self) -> Path | None:
+        if self.at is None:
+            return checkpoints.latest(self.files.checkpoints)
+        place = checkpoints.place_of(self.files.checkpoints, self.at)
+        if not place.is_dir():
+            kept = ", ".join(path.name for path in checkpoints.places(self.files.checkpoints)) or "none"
+            raise RunError(f"{self.directory} has no checkpoint of step {self.at}; there are: {kept}")
+        return place
 
     def state_dict(self) -> dict[str, Any]:
         """All that a checkpoint holds: the step, every component with a state, every random stream."""
@@ -117,13 +130,18 @@ class Run:
 
     @property
     def result(self) -> dict[str, Any] | None:
-        """The content of `result.json`, or None for a run that has not ended."""
+        """The content of `result.json`, or None for a run that has not ended.
+
+        Raises:
+            RunError: when it is broken.
+        """
         try:
-            result = json.loads(self.files.result.read_bytes())
+            return dict(json.loads(self.files.result.read_bytes()))
         except FileNotFoundError:
             return None
-        assert isinstance(result, dict)
-        return result
+        except (ValueError, TypeError, OSError) as error:
+            message = f"{self.files.result} cannot be read: {type(error).__name__}: {error}; remove it, and resume"
+            raise RunError(message) from None
 
     @property
     def status(self) -> str:
@@ -133,11 +151,28 @@ class Run:
     @property
     def metrics(self) -> dict[str, float]:
         """Values of the last evaluation, by metric name; NaN where a value was not a finite number."""
-        for row in reversed(self.history()):
-            found = {k.removeprefix(EVALUATE): v for k, v in row.items() if k.startswith(EVALUATE)}
-            if found:
-                return {name: float("nan") if value is None else value for name, value in found.items()}
-        return {}
+        return next((found for _, found in reversed(self.evaluations())), {})
+
+    def evaluations(self) -> list[tuple[int, dict[str, float]]]:
+        """Step and values of every evaluation, in order; NaN where a value was not a finite number."""
+        found = []
+        for row in self.history():
+            values = {k.removeprefix(EVALUATE): v for k, v in row.items() if k.startswith(EVALUATE)}
+            if values:
+                found.append((row["step"], {k: float("nan") if v is None else v for k, v in values.items()}))
+        return found
+
+    @property
+    def best(self) -> dict[str, Any] | None:
+        """`step` and `metrics` of the evaluation with the smallest score, where the task names one, else None."""
+        if "task" not in vars(self):
+            return (self.result or {}).get("best")
+        score = getattr(self.task, "score", "")
+        rated = [(m[score], step, m) for step, m in self.evaluations() if math.isfinite(m.get(score, math.nan))]
+        if not rated:
+            return None
+        _, step, metrics = min(rated, key=lambda entry: entry[:2])
+        return {"step": step, "metrics": metrics}
 
     @property
     def figures(self) -> dict[str, Path]:

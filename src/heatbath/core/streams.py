@@ -80,7 +80,11 @@ class Streams:
                 self(name).set_state(value)
             else:
                 self(name).manual_seed(self.seed_of(f"{name}/resumed at {step}"))
-        self._global = dict(state["global"])
+        if same:
+            self._global = dict(state["global"])
+        else:
+            with self.scoped(f"{GLOBAL}/resumed at {step}"):
+                self._global = global_state(self.device)
         return same
 
 

@@ -34,3 +34,20 @@ def register_envs(register: Register) -> None:
                 reference=reference,
             )
         )
+    for name, summary, target, chosen in (
+        ("heat", "linear diffusion of a sine, periodic", "diffusion:Heat", None),
+        ("porous-medium", "diffusion with k = u^m, a front", "diffusion:PorousMedium", None),
+        ("stefan", "diffusion above a threshold only, a jump", "diffusion:Stefan", "Stefan"),
+        ("advection", "a step that moves", "transport:Advection", None),
+        ("burgers", "a ramp that steepens to a shock", "transport:Burgers", None),
+    ):
+        register(
+            Component(
+                name,
+                summary,
+                f"heatbath.envs.conservation.{target}",
+                chosen and f"heatbath.envs.conservation.options:{chosen}",
+                problem="conservation-law",
+                reference="Hansen, Maddix, Alizadeh, Gupta, Mahoney, ICML 2023",
+            )
+        )

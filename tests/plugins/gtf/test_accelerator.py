@@ -16,6 +16,7 @@ from heatbath.core.config import read_run, to_argv
 from heatbath.core.contracts import Clock
 from heatbath.core.host import Host
 from heatbath.core.runs import Run
+from heatbath.plugins.gtf.training import Piece
 from tests.accelerator import Accelerator
 
 DOCS = Path(__file__).parents[3] / "docs/devices.md"
@@ -43,27 +44,32 @@ def documented(what: str) -> list[str]:
     return [cell.strip() for cell in row.strip("|").split("|")[1:]]
 
 
-@pytest.mark.parametrize(("solver", "fixed", "slope"), [("scan", 30, 31), ("batched-scan", 61, 13)])
+@pytest.mark.parametrize(
+    ("solver", "fixed", "slope"), [("scan", 29, 31), ("batched-scan", 60, 13), ("compiled", 60, 13)]
+)
 def test_a_training_step(
     accelerator: Accelerator, host: Host, tmp_path: Path, solver: str, fixed: int, slope: int
 ) -> None:
     for window in (5, 50):
         task = built(host, tmp_path, "emu", window=window, solver=solver)
-        task._update(Clock(0, 10))  # makes the optimiser's moments
+        starts = torch.zeros(1, 16, dtype=torch.int64, device=accelerator.device)
+        piece = Piece(Clock(0, 10), starts, [0.15], 1e-3)
+        task.trainer.advance(piece)  # makes the optimiser's moments
         with accelerator.counting() as step:
-            task._update(Clock(0, 10))
+            task.trainer.advance(piece)
         assert (step.launches, step.syncs, step.uploads) == (fixed + slope * window, 0, 0), step
-    assert documented(f"training step, `{solver}`") == [f"{fixed} + {slope} T", "0", "0"]
+    shown = "batched-scan" if solver == "compiled" else solver
+    assert documented(f"training step, `{shown}`") == [f"{fixed} + {slope} T", "0", "0"]
 
 
 def test_a_chunk_is_read_once(accelerator: Accelerator, host: Host, tmp_path: Path) -> None:
-    task = built(host, tmp_path, "emu", window=5)
+    task = built(host, tmp_path, "emu", window=5, solver="scan")
     task.step(Clock(0, 100))
     with accelerator.counting() as chunk:
         floats(task.step(Clock(0, 100)))
     assert (chunk.syncs, chunk.uploads) == (1, 0), chunk
     assert chunk.synchronised == {"tolist": 1}
-    beyond = chunk.launches - BATCHES * (30 + 31 * 5)
+    beyond = chunk.launches - BATCHES * (29 + 31 * 5)
     per_batch = 3  # the sums of three metrics
     assert documented("chunk of n steps, beyond them") == [f"{beyond - per_batch * BATCHES} + {per_batch} n", "1", "0"]
 
@@ -81,14 +87,14 @@ def test_a_checkpoint_waits_once_a_tensor(accelerator: Accelerator, host: Host, 
     with accelerator.counting() as saving:
         torch.save(made.state_dict(), tmp_path / "state.pt")
     tensors = 5 + 2 * 5  # weights, and two moments of each
-    assert saving.synchronised == {"save": tensors}
-    assert documented("checkpoint") == ["0", str(tensors), "0"]
+    assert saving.synchronised == {"save": tensors, "to the host": 1}  # the losses of all epochs
+    assert documented("checkpoint") == [str(saving.launches), str(tensors + 1), "0"]
 
 
 def test_a_run_gives_the_numbers_of_the_cpu(accelerator: Accelerator, host: Host, tmp_path: Path) -> None:
     """Only on the emulated device does a seed draw what it draws on the CPU; then all else must be the same too."""
-    here = run(host, tmp_path / "cpu", "cpu", window=5)
-    there = run(host, tmp_path / "emu", "emu", window=5)
+    here = run(host, tmp_path / "cpu", "cpu", window=5, solver="scan")
+    there = run(host, tmp_path / "emu", "emu", window=5, solver="scan")
     for one, two in zip(here.history(), there.history(), strict=True):
         assert one == pytest.approx(two, rel=1e-5)
 

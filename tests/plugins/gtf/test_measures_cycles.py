@@ -124,7 +124,7 @@ def test_smooth_maps_by_newtons_method() -> None:
 
 def test_a_trained_module_in_single_precision_is_searched_in_double() -> None:
     torch.manual_seed(0)
-    model = ShallowPLRNN(opt.ShallowPLRNN(hidden=20), None, observation_size=3)
+    model = ShallowPLRNN(opt.ShallowPLRNN(hidden=20), None, latent_size=3)
     before = [parameter.clone() for parameter in model.parameters()]
     found = fixed_points(model, torch.randn(100, 3, generator=seeded()), seeded())
     assert found

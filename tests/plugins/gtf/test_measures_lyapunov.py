@@ -142,7 +142,7 @@ class Own:
 @pytest.mark.parametrize("clipped", [False, True])
 def test_tangents_of_shallow_networks(clipped: bool) -> None:
     torch.manual_seed(0)
-    model = ShallowPLRNN(opt.ShallowPLRNN(hidden=30, clipped=clipped), None, observation_size=6).double()
+    model = ShallowPLRNN(opt.ShallowPLRNN(hidden=30, clipped=clipped), None, latent_size=6).double()
     z, Q = (torch.randn(shape, generator=seeded(), dtype=torch.float64) for shape in ((5, 6), (5, 6, 2)))
     torch.testing.assert_close(tangent_of(model)(z, Q), model.jacobian(z) @ Q)
 

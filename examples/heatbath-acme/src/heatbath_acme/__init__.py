@@ -40,6 +40,14 @@ def register_solvers(register):
             problem="ode",
         )
     )
+    register(
+        Component(
+            "acme/north-west",
+            "couple symbols in the order in which they stand",
+            "heatbath_acme.couplers:NorthWest",
+            problem="coupling",
+        )
+    )
 
 
 @hookimpl

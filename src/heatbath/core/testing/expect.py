@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -10,8 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from heatbath.core.checkpoints import read_plain
 from heatbath.core.contracts import in_vocabulary
-from heatbath.core.errors import ConformanceError
+from heatbath.core.errors import ConformanceError, RunError
 from heatbath.core.streams import global_state
 
 
@@ -30,14 +32,19 @@ def same(a: Any, b: Any) -> bool:
     if isinstance(a, Tensor) and isinstance(b, Tensor):
         if a.shape != b.shape or a.dtype != b.dtype:
             return False
-        return torch.equal(a.nan_to_num(), b.nan_to_num()) and torch.equal(a.isnan(), b.isnan())
+        return torch.equal(a.isnan(), b.isnan()) and torch.equal(_bytes(a), _bytes(b))
     if isinstance(a, dict) and isinstance(b, dict):
         return a.keys() == b.keys() and all(same(a[key], b[key]) for key in a)
     if isinstance(a, list | tuple) and isinstance(b, list | tuple):
         return len(a) == len(b) and all(map(same, a, b))
     if isinstance(a, float) and isinstance(b, float):
-        return a == b or (a != a and b != b)
+        return (a == b and math.copysign(1, a) == math.copysign(1, b)) or (a != a and b != b)
     return bool(a == b)
+
+
+def _bytes(tensor: Tensor) -> Tensor:
+    """All bits of a tensor but those that make one NaN another."""
+    return tensor.detach().masked_fill(tensor.isnan(), 0).reshape(-1).view(torch.uint8)
 
 
 def check_needs(name: str, component: Any) -> None:
@@ -68,8 +75,8 @@ def check_state(name: str, component: Any, fresh: Any) -> None:
     torch.save(component.state_dict(), page)
     page.seek(0)
     try:
-        state = torch.load(page, weights_only=True)
-    except Exception as error:
+        state = read_plain(page)
+    except RunError as error:
         raise ConformanceError(f"{name}: `state_dict` must hold tensors and plain Python only: {error}") from error
     fresh.load_state_dict(state)
     expect(

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from heatbath.core.contracts import Clock, Schedule
 from heatbath.core.host import Host
@@ -50,6 +51,7 @@ def _check_at(name: str, schedule: Schedule, clock: Clock) -> None:
     is_number = isinstance(value, float | int) and not isinstance(value, bool)
     expect(is_number and math.isfinite(value), f"{name}: `value` at {clock} must be a finite number, got {value!r}")
     expect(schedule.value(clock) == value, f"{name}: asked twice at {clock}, `value` gives two answers")
+    expect(isinstance(drawn, Tensor), f"{name}: `sample` must give a tensor, got {type(drawn).__name__}")
     expect(tuple(drawn.shape) == (COUNT,), f"{name}: `sample` of {COUNT} has shape {tuple(drawn.shape)}")
     expect(bool(drawn.isfinite().all()), f"{name}: `sample` at {clock} is not finite")
     again = schedule.sample(clock, COUNT, torch.Generator().manual_seed(0))

@@ -11,6 +11,8 @@ from torch import Tensor
 
 from heatbath.core.contracts import InitialValue, Recurrence, Solution, Solver, StochasticInitialValue
 from heatbath.core.host import Host
+from heatbath.core.testing.conditioning import check_conditioning
+from heatbath.core.testing.couplings import check_coupler, check_encoder
 from heatbath.core.testing.examples import build
 from heatbath.core.testing.expect import expect, global_generators_untouched, same
 
@@ -38,24 +40,40 @@ PROBLEMS: dict[str, tuple[Callable[[Tensor], Any], list[float]]] = {
 """By problem: how it is posed, and the factors by which the initial state appears in the answer."""
 
 
-def check_solver(host: Host, name: str, *, accuracy: float = 0.05, **options: Any) -> None:
-    """Check a registered solver of `ode`, `sde` or `recurrence` against its contract, on a problem with a known answer.
+EXACT = {
+    "bottleneck": (check_encoder, 1e-9),
+    "conditioning": (check_conditioning, 1e-9),
+    "coupling": (check_coupler, 1e-9),
+}
+"""By problem: the check of its own, and the error that is allowed if none is given."""
+
+
+def check_solver(host: Host, name: str, *, accuracy: float | None = None, **options: Any) -> None:
+    """Check a registered solver of `ode`, `sde`, `recurrence`, or a problem in `EXACT`, against its contract.
+
+    Of the first three a problem with a known answer is solved; of the others what any answer must keep is checked.
 
     Args:
         host: the plugins.
         name: as registered.
-        accuracy: relative error that its options allow.
+        accuracy: error that its options allow; by default 0.05 relative, and what `EXACT` says for those in it.
         options: its own.
 
     Raises:
         ConformanceError: saying what is wrong.
     """
     served = host.record("solvers", name).component.problem
-    expect(served in PROBLEMS, f"{name}: there is no check for the problem {served!r}, only for {sorted(PROBLEMS)}")
-    pose, factors = PROBLEMS[str(served)]
+    known = sorted({*PROBLEMS, *EXACT})
+    expect(served in known, f"{name}: there is no check for the problem {served!r}, only for {known}")
     solver = build(host, "solvers", name, **options)
     expect(isinstance(solver, Solver), f"{name}: a solver has `records` and `solve`")
     expect(isinstance(solver.records, frozenset), f"{name}: `records` must be a frozenset")
+    if str(served) in EXACT:
+        check, allowed = EXACT[str(served)]
+        check(name, solver, allowed if accuracy is None else accuracy)
+        return
+    pose, factors = PROBLEMS[str(served)]
+    accuracy = 0.05 if accuracy is None else accuracy
     start = torch.tensor([[1.0, -2.0], [0.5, 3.0], [2.0, 1.0]], dtype=torch.float64, requires_grad=True)
     expected = torch.tensor(factors, dtype=torch.float64).view(-1, 1, 1) * start.detach()
 
@@ -83,11 +101,14 @@ def _solve(name: str, solver: Solver, problem: Any, **how: Any) -> Solution:
 
 def _check_answer(name: str, solution: Solution, start: Tensor, expected: Tensor, accuracy: float) -> None:
     value = solution.value
+    expect(isinstance(value, Tensor), f"{name}: `value` must be a tensor, got {type(value).__name__}")
     expect(value.shape == expected.shape, f"{name}: shape {tuple(value.shape)}, expected {tuple(expected.shape)}")
     expect(value.dtype == expected.dtype, f"{name}: computes in {value.dtype}, the state is {expected.dtype}")
     error = float(((value.detach() - expected) / expected).abs().max())
     expect(error <= accuracy, f"{name}: is off by {error:.2g}, more than {accuracy}")
-    (gradient,) = torch.autograd.grad(value[-1].sum(), start)
+    gradient = _gradient(value[-1], start)
+    expect(gradient is not None, f"{name}: no gradient flows to the initial state")
+    assert gradient is not None
     wrong = float((gradient - (expected[-1] / start.detach())).abs().max())
     expect(wrong <= accuracy, f"{name}: the gradient is off by {wrong:.2g}, more than {accuracy}")
 
@@ -109,5 +130,12 @@ def _check_hook(name: str, solver: Solver, pose: Callable[[Tensor], Any], start:
     expect(
         same(replaced.value[-1].detach(), level.detach()), f"{name}: `value` must hold the state that `on_step` gave"
     )
-    (gradient,) = torch.autograd.grad(replaced.value[-1].sum(), level, allow_unused=True)
+    gradient = _gradient(replaced.value[-1], level)
     expect(gradient is not None, f"{name}: no gradient flows to a state that `on_step` gave")
+
+
+def _gradient(value: Tensor, leaf: Tensor) -> Tensor | None:
+    if not value.requires_grad:
+        return None
+    (gradient,) = torch.autograd.grad(value.sum(), leaf, allow_unused=True)
+    return gradient

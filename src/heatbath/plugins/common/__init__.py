@@ -19,5 +19,6 @@ def register_schedules(register: Register) -> None:
         ("constant", "one level; a plain number is short for it", "Constant"),
         ("linear", "a straight line from start to end", "Linear"),
         ("exponential", "geometric from start to end", "Exponential"),
+        ("one-cycle", "half a cosine up to a peak, half a cosine down to almost nothing", "OneCycle"),
     ):
         register(Component(name, summary, f"{_SCHEDULES}:{attribute}", f"{_OPTIONS}:{attribute}"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -54,3 +55,24 @@ class Exponential(_Open):
 
     def value(self, clock: Clock) -> float:
         return float(self.start * self.ratio**clock.progress)
+
+
+class OneCycle(_Open):
+    """Half a cosine from start peak to peak, then one from peak to end peak.
+
+    Reference:
+        Smith, Topin, "Super-Convergence", 2019; the shape and the defaults are those of torch's OneCycleLR.
+    """
+
+    def __init__(self, options: opt.OneCycle, setup: Any) -> None:
+        self.options = options
+
+    def value(self, clock: Clock) -> float:
+        how, progress = self.options, clock.progress
+        if progress < how.rise:
+            return how.peak * _half_cosine(how.start, 1.0, progress / how.rise)
+        return how.peak * _half_cosine(1.0, how.end, (progress - how.rise) / (1.0 - how.rise))
+
+
+def _half_cosine(start: float, end: float, share: float) -> float:
+    return end + (start - end) * (1.0 + math.cos(math.pi * share)) / 2.0

@@ -10,34 +10,70 @@ _PAPER = "Hess, Monfared, Brenner, Durstewitz, ICML 2023"
 
 @hookimpl
 def register_experiments(register: Register) -> None:
-    register(
-        Component(
+    for name, summary, target, options in (
+        (
             "gtf.lorenz63",
             "learn the Lorenz-63 attractor from a noisy series; a step is one optimiser step",
-            f"{_HERE}.experiments:Reconstruction",
-            f"{_HERE}.options:Reconstruction",
-            reference=_PAPER,
+            "Reconstruction",
+            "Reconstruction",
+        ),
+        (
+            "gtf.series",
+            "learn the dynamics behind a measured series; a step is one optimiser step",
+            "SeriesReconstruction",
+            "Series",
+        ),
+    ):
+        register(
+            Component(name, summary, f"{_HERE}.experiments:{target}", f"{_HERE}.options:{options}", reference=_PAPER)
         )
-    )
 
 
 @hookimpl
 def register_models(register: Register) -> None:
+    for name, summary, module, attribute, reference in (
+        ("shallow-plrnn", "A z + W1 relu(W2 z + h2) + h1, clipped or not", "models", "ShallowPLRNN", _PAPER),
+        ("plrnn", "A z + W relu(z) + h, mean-centred or not", "models", "PLRNN", "Durstewitz, PLoS Comput. Biol. 2017"),
+        (
+            "dendritic-plrnn",
+            "A z + W sum_b alpha_b relu(z - H_b) + h, clipped or not",
+            "models",
+            "DendriticPLRNN",
+            "Brenner et al., ICML 2022",
+        ),
+        ("al-rnn", "almost linear: only a few units bend", "models", "AlmostLinearRNN", "Brenner et al., NeurIPS 2024"),
+        ("gru", "torch.nn.GRUCell, run without inputs", "cells", "GRU", "Cho et al., EMNLP 2014"),
+        ("neural-flow", "a neural ODE over one interval", "cells", "NeuralFlow", "Chen et al., NeurIPS 2018"),
+    ):
+        target, options = f"{_HERE}.{module}:{attribute}", f"{_HERE}.options:{attribute}"
+        register(Component(name, summary, target, options, problem="recurrence", reference=reference))
+    for name, summary, attribute in (
+        ("identity", "the first units of the state are what is seen", "Identity"),
+        ("affine", "a linear readout, inverted by its pseudo-inverse", "Affine"),
+    ):
+        register(Component(name, summary, f"{_HERE}.observation:{attribute}", problem="observation", reference=_PAPER))
+
+
+@hookimpl
+def register_schedules(register: Register) -> None:
     register(
         Component(
-            "shallow-plrnn",
-            "A z + W1 relu(W2 z + h2) + h1, clipped or not",
-            f"{_HERE}.models:ShallowPLRNN",
-            f"{_HERE}.options:ShallowPLRNN",
-            problem="recurrence",
-            reference=_PAPER,
+            "gtf.adaptive",
+            "the forcing strength that keeps gradients bounded, from the model's Jacobians",
+            f"{_HERE}.adaptive:Adaptive",
+            f"{_HERE}.options:Adaptive",
+            reference=f"{_PAPER}, algorithm 1",
         )
     )
 
 
 @hookimpl
 def register_losses(register: Register) -> None:
-    register(Component("gtf.l2", "squared weights, the linear part drawn to 1", f"{_HERE}.losses:L2", reference=_PAPER))
+    for name, summary, attribute in (
+        ("gtf.l2", "squared weights, the linear part drawn to 1", "L2"),
+        ("gtf.observation", "condition number of the readout", "ObservationCondition"),
+    ):
+        register(Component(name, summary, f"{_HERE}.losses:{attribute}", reference=_PAPER))
 
 
 @hookimpl
@@ -57,11 +93,9 @@ def register_metrics(register: Register) -> None:
 
 @hookimpl
 def register_tables(register: Register) -> None:
-    register(
-        Component(
-            "gtf.lorenz63",
-            "forced, free and fully forced training on Lorenz-63",
-            f"{_HERE}.tables:LORENZ63",
-            reference=_PAPER,
-        )
-    )
+    for name, summary, attribute in (
+        ("gtf.lorenz63", "forced, adaptively forced, free and fully forced training on Lorenz-63", "LORENZ63"),
+        ("gtf.ecg", "GTF, aGTF and STF on an electrocardiogram", "ECG"),
+        ("gtf.eeg", "GTF, aGTF and STF on an electroencephalogram", "EEG"),
+    ):
+        register(Component(name, summary, f"{_HERE}.tables:{attribute}", reference=_PAPER))

@@ -1,21 +1,52 @@
-"""Pictures of a true and a generated attractor."""
+"""Pictures of a true and a generated attractor, and of the training."""
 
 from __future__ import annotations
 
 import torch
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
 from heatbath.plugins.gtf.measures import power_spectra
 
 TRUE, GENERATED = "#1f3b57", "#d1495b"
-SHOWN = 10_000
-"""Points drawn of a trajectory."""
+SHOWN, TURNS, TURNS_IN_TIME = 10_000, 130, 26
+"""Most points drawn of a trajectory, and most turns: in its plane, over time."""
+DELAY = 10
+"""Steps by which a single variable is drawn against itself."""
+PANELS = 6
+"""Most variables whose spectra are drawn."""
+
+
+def plane(series: Tensor, true: Tensor) -> tuple[Tensor, tuple[str, str]]:
+    """A trajectory in a plane, shape `(time, 2)`, and what the axes are.
+
+    Of one variable its delayed self, of two or three the first and the last, of more the two leading principal
+    components of the true series.
+
+    Args:
+        series: shape `(time, dim)`.
+        true: the series whose principal components count, shape `(time, dim)`.
+    """
+    if series.shape[1] == 1:
+        return torch.cat([series[DELAY:], series[:-DELAY]], 1), ("x(t)", f"x(t - {DELAY})")
+    if series.shape[1] <= 3:
+        return series[:, [0, -1]], ("first variable", "last variable")
+    centred = true - true.mean(0)
+    _, _, directions = torch.linalg.svd(centred.T @ centred)
+    return (series - true.mean(0)) @ directions[:2].T, ("first principal component", "second principal component")
+
+
+def turn(true: Tensor) -> float:
+    """Points from one maximum of the last variable to the next, on average; its time scale.
+
+    Args:
+        true: shape `(time, dim)`.
+    """
+    return len(true) / max(1, len(maxima(true[:, -1])))
 
 
 def attractor(true: Tensor, generated: Tensor) -> Figure:
-    """Both trajectories in the plane of their first and last variable, side by side on one scale, and over time.
+    """Both trajectories in a plane, side by side on one scale, and over time.
 
     Args:
         true: shape `(time, dim)`.
@@ -23,38 +54,45 @@ def attractor(true: Tensor, generated: Tensor) -> Figure:
     """
     figure = Figure(figsize=(9, 6), layout="constrained")
     left, right, below = figure.subplot_mosaic([["true", "free"], ["time", "time"]], height_ratios=(2, 1)).values()
+    drawn, _ = plane(true, true)
+    in_plane, in_time = (min(SHOWN, len(true), max(100, int(turns * turn(true)))) for turns in (TURNS, TURNS_IN_TIME))
     for axes, series, colour, name in ((left, true, TRUE, "true"), (right, generated, GENERATED, "generated")):
-        axes.plot(*series[:SHOWN, [0, -1]].T.numpy(), color=colour, linewidth=0.3)
-        axes.set(title=name, xlabel="first variable (standardised)", ylabel="last variable (standardised)")
-        _same_scale(axes, true)
+        points, (across, up) = plane(series, true)
+        axes.plot(*points[:in_plane].T.numpy(), color=colour, linewidth=0.3)
+        axes.set(title=name, xlabel=across, ylabel=up, xlim=reach(drawn[:, 0]), ylim=reach(drawn[:, 1]))
     for series, colour, name in ((true, TRUE, "true"), (generated, GENERATED, "generated")):
-        below.plot(series[: SHOWN // 5, 0].numpy(), color=colour, linewidth=0.8, label=name)
-    below.set(xlabel="step", ylabel="first variable", ylim=_reach(true[:, 0]))
-    below.legend(loc="upper right")
+        below.plot(series[:in_time, 0].numpy(), color=colour, linewidth=0.8, label=name)
+    below.set(xlabel="step", ylabel="first variable", ylim=reach(true[:, 0]), xlim=(0, in_time))
+    below.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, frameon=False, fontsize="small")
     return figure
 
 
 def spectrum(true: Tensor, generated: Tensor, time_step: float) -> Figure:
-    """Smoothed power spectra of each variable, as D_H compares them.
+    """Smoothed power spectra of the first variables, as D_H compares them.
 
     Args:
         true: shape `(time, dim)`.
         generated: shape `(time, dim)`.
         time_step: between points.
     """
-    dim = true.shape[1]
-    figure = Figure(figsize=(3 * dim, 3), layout="constrained")
-    panels = figure.subplots(1, dim, sharey=True, squeeze=False)[0]
-    frequency = torch.fft.rfftfreq(len(true), time_step).numpy()
-    shown = len(frequency) // 10
-    floor = float(power_spectra(true)[:shown].min()) / 10
+    dim = min(true.shape[1], PANELS)
+    figure = Figure(figsize=(max(4.5, 3 * min(dim, 3)), 3 * -(-dim // 3)), layout="constrained")
+    panels = figure.subplots(-(-dim // 3), min(dim, 3), sharey=True, squeeze=False).flatten()
+    frequency = torch.fft.rfftfreq(len(true), time_step)
+    power = power_spectra(true[:, :dim])
+    shown = _cut(power)
+    floor = float(power[:shown].min()) / 10
     for series, colour, name in ((true, TRUE, "true"), (generated, GENERATED, "generated")):
-        power = power_spectra(series).numpy()
-        for i, axes in enumerate(panels):
-            axes.semilogy(frequency[:shown], power[:shown, i], color=colour, linewidth=1, label=name)
-            axes.set(title=f"variable {i + 1}", xlabel="frequency", xlim=(0, frequency[shown]), ylim=(floor, None))
-    panels[0].set_ylabel("normalised power")
-    panels[0].legend(loc="lower left")
+        power = power_spectra(series[:, :dim])
+        for i, axes in enumerate(panels[:dim]):
+            axes.semilogy(frequency[:shown].numpy(), power[:shown, i].numpy(), color=colour, linewidth=1, label=name)
+            axes.set(title=f"variable {i + 1}", xlabel="frequency", xlim=(0, float(frequency[shown - 1])))
+    panels[0].set_ylim(bottom=floor)  # shared, and after all is drawn: the top is that of the highest peak
+    for axes in panels[dim:]:
+        axes.set_visible(False)
+    for axes in panels[:: min(dim, 3)]:
+        axes.set_ylabel("normalised power")
+    panels[min(dim, 3) - 1].legend(loc="upper right", frameon=False, fontsize="small")
     return figure
 
 
@@ -69,10 +107,28 @@ def return_map(true: Tensor, generated: Tensor) -> Figure:
     axes = figure.subplots()
     for series, colour, name in ((true, TRUE, "true"), (generated, GENERATED, "generated")):
         peaks = maxima(series[:, -1])
-        axes.scatter(peaks[:-1].numpy(), peaks[1:].numpy(), s=3, color=colour, label=f"{name} ({len(peaks)} maxima)")
-    reach = _reach(maxima(true[:, -1]))
-    axes.set(xlabel="maximum n", ylabel="maximum n + 1", xlim=reach, ylim=reach)
-    axes.legend(loc="lower center")
+        label = f"{name} ({len(peaks)} maxima)"
+        axes.scatter(peaks[:-1].numpy(), peaks[1:].numpy(), s=3, color=colour, alpha=0.6, linewidths=0, label=label)
+    peaks = maxima(true[:, -1])
+    limits = reach(peaks if len(peaks) > 1 else true[:, -1])
+    axes.set(title="maxima of the last variable", xlabel="maximum n", ylabel="maximum n + 1", xlim=limits, ylim=limits)
+    axes.legend(loc="upper left", fontsize="small", markerscale=3)
+    return figure
+
+
+def training(course: Tensor) -> Figure:
+    """Loss and forcing strength over the optimiser steps.
+
+    Args:
+        course: rows of step, alpha and loss, shape `(epochs, 3)`.
+    """
+    figure = Figure(figsize=(7, 4.5), layout="constrained")
+    above, below = figure.subplots(2, 1, sharex=True, height_ratios=(2, 1))
+    steps, alpha, loss = course.T.numpy()
+    above.semilogy(steps, loss, color=TRUE, linewidth=0.8)
+    above.set_ylabel("loss, mean of an epoch")
+    below.plot(steps, alpha, color=GENERATED, linewidth=1.2)
+    below.set(xlabel="optimiser step", ylabel="forcing strength", ylim=(-0.05, 1.05))
     return figure
 
 
@@ -86,10 +142,14 @@ def maxima(series: Tensor) -> Tensor:
     return middle[(middle > series[:-2]) & (middle >= series[2:])]
 
 
-def _reach(values: Tensor) -> tuple[float, float]:
+def reach(values: Tensor) -> tuple[float, float]:
+    """Limits of an axis, a tenth beyond the values on either side."""
     low, high = float(values.min()), float(values.max())
-    return low - 0.1 * (high - low), high + 0.1 * (high - low)
+    margin = 0.1 * (high - low) or 1.0
+    return low - margin, high + margin
 
 
-def _same_scale(axes: Axes, true: Tensor) -> None:
-    axes.set(xlim=_reach(true[:, 0]), ylim=_reach(true[:, -1]))
+def _cut(power: Tensor) -> int:
+    """How many frequencies are worth drawing: those below which almost all power of every variable lies."""
+    beyond = (1 - power.cumsum(0)).amax(1) > 1e-4
+    return min(len(power), max(2, int(1.3 * int(beyond.sum()))))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from heatbath.core.choices import Pick, Slots, loss, losses, metric, metrics, pick
 from heatbath.core.plan import Plan
+from heatbath.core.presets import Preset
+from heatbath.plugins.gtf.presets import ECG, EEG, LORENZ63
 
 
 @dataclass(frozen=True)
@@ -21,6 +24,93 @@ class ShallowPLRNN:
     def __post_init__(self) -> None:
         if self.hidden < 1:
             raise ValueError(f"`hidden` must be at least 1, got {self.hidden}")
+
+
+@dataclass(frozen=True)
+class PLRNN:
+    """A piecewise-linear recurrent network without a hidden layer."""
+
+    mean_centred: bool = False
+    """subtract the mean over units before relu"""
+
+
+@dataclass(frozen=True)
+class DendriticPLRNN:
+    """A piecewise-linear recurrent network whose units are sums of basis functions."""
+
+    bases: int = 20
+    """basis functions of each unit (B)"""
+    clipped: bool = False
+    """bound the nonlinear part by subtracting relu(z) from each of them"""
+
+    def __post_init__(self) -> None:
+        if self.bases < 1:
+            raise ValueError(f"`bases` must be at least 1, got {self.bases}")
+
+
+@dataclass(frozen=True)
+class AlmostLinearRNN:
+    """A linear recurrent network with a few units that bend."""
+
+    bent: int = 2
+    """units with a relu, the last of all (P)"""
+
+    def __post_init__(self) -> None:
+        if self.bent < 0:
+            raise ValueError(f"`bent` must be at least 0, got {self.bent}")
+
+
+@dataclass(frozen=True)
+class GRU:
+    """A gated recurrent unit, run without inputs."""
+
+    scale: float = 5.0
+    """reach of its states on either side of 0, in units of what it is forced towards"""
+
+    def __post_init__(self) -> None:
+        if not self.scale > 0:
+            raise ValueError(f"`scale` must be positive, got {self.scale}")
+
+
+@dataclass(frozen=True)
+class NeuralFlow:
+    """A neural ODE, taken over one interval between points."""
+
+    hidden: int = 64
+    """units of the hidden layer of its vector field"""
+    interval: float = 1.0
+    """time between points, in the unit of the vector field"""
+    solver: Pick = pick("solvers", "rk4", problem="ode", step=1.0)
+    """how the interval is taken"""
+
+    def __post_init__(self) -> None:
+        if self.hidden < 1 or not self.interval > 0:
+            raise ValueError(
+                f"expected `hidden` of at least 1 and a positive `interval`, got {self.hidden} and {self.interval}"
+            )
+
+
+Estimator = Literal["arithmetic-mean", "product-upper-bound", "explog-approx", "batch-maximum", "jacobian-upper-bound"]
+
+
+@dataclass(frozen=True)
+class Adaptive:
+    """A forcing strength that follows the model's Jacobians."""
+
+    estimator: Estimator = "arithmetic-mean"
+    """how the growth of products of Jacobians is estimated"""
+    start: float = 1.0
+    """alpha before the first estimate"""
+    decay: float = 0.999
+    """part of alpha that stays when an estimate is lower; a higher one is taken over at once"""
+    every: int = 5
+    """optimiser steps between two estimates, counted within an epoch"""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.start <= 1 or not 0 <= self.decay <= 1:
+            raise ValueError(f"`start` and `decay` must lie in [0, 1], got {self.start} and {self.decay}")
+        if self.every < 1:
+            raise ValueError(f"`every` must be at least 1, got {self.every}")
 
 
 @dataclass(frozen=True)
@@ -136,15 +226,22 @@ class LyapunovSpectrum(LyapunovOptions):
 class Reconstruction:
     """A model of a system's dynamics, from one series of it."""
 
-    plan: ClassVar[Plan] = Plan(steps=20_000, evaluate_every=5_000, checkpoint_every=1_000)
+    plan: ClassVar[Plan] = Plan(steps=60_000, evaluate_every=20_000, checkpoint_every=5_000)
+    presets: ClassVar[Mapping[str, Preset]] = LORENZ63
 
-    alpha: Pick = pick("schedules", "constant", level=0.15)
+    alpha: Pick = pick("schedules", "constant", aliases={"auto": "gtf.adaptive"}, level=0.15)
     """forcing strength in [0, 1]: 0 trains on free runs, 1 on single steps"""
+    interval: int = 1
+    """steps between two forcings; with alpha 1 this is sparse, with less interleaved teacher forcing"""
     system: Pick = pick("envs", "lorenz63", problem="flow")
     """what is to be learned"""
     model: Pick = pick("models", "shallow-plrnn", problem="recurrence")
     """what learns it"""
-    solver: Pick = pick("solvers", "scan", problem="recurrence")
+    latent: int = 0
+    """units of the model's state (M); 0 takes as many as there are variables"""
+    observation: Pick = pick("models", "identity", problem="observation")
+    """how a state is observed, and what it is forced towards"""
+    solver: Pick = pick("solvers", "compiled", problem="recurrence")
     """how the model is stepped"""
     learning_rate: Pick = pick("schedules", "exponential", start=1e-3, end=1e-6)
     """of RAdam, set once an epoch"""
@@ -157,7 +254,7 @@ class Reconstruction:
         lyapunov_max=metric("lyapunov-max"),
     )
     """what a free run is judged by"""
-    window: int = 50
+    window: int = 200
     """steps forced in one sequence (T)"""
     batch: int = 16
     """sequences in one optimiser step"""
@@ -169,8 +266,58 @@ class Reconstruction:
     """standard deviation of the observation noise on the training series, in standard deviations of the signal"""
 
     def __post_init__(self) -> None:
-        for name, low in (("window", 1), ("batch", 1), ("batches_per_epoch", 1), ("points", self.window + 1)):
+        lowest = {
+            "window": 1,
+            "batch": 1,
+            "batches_per_epoch": 1,
+            "interval": 1,
+            "latent": 0,
+            "points": self.window + 1,
+        }
+        for name, low in lowest.items():
             if getattr(self, name) < low:
                 raise ValueError(f"`{name}` must be at least {low}, got {getattr(self, name)}")
         if self.noise < 0:
             raise ValueError(f"`noise` must be at least 0, got {self.noise}")
+
+
+@dataclass(frozen=True)
+class Series(Reconstruction):
+    """A model of whatever was measured, from a file."""
+
+    plan: ClassVar[Plan] = Plan(steps=60_000, evaluate_every=20_000, checkpoint_every=5_000)
+    presets: ClassVar[Mapping[str, Preset]] = {**ECG, **EEG}
+
+    series: str = ""
+    """`.npy` or `.csv` file of the training series, a row a point; `laser` is one that reservoirpy carries; without a
+    file the system is simulated"""
+    test: str = ""
+    """file of the test series; without one, the end of the training series"""
+    split: float = 0.5
+    """part of the series that is trained on, where there is no test file"""
+    inputs: str = ""
+    """file of external inputs, a row a point of the training series: each acts on the step that leads to its point"""
+    test_inputs: str = ""
+    """file of the external inputs of the test file"""
+    data: str = ""
+    """folder where files are looked for, beside this one and that of the environment variable HEATBATH_DATA"""
+    embedding: int = 1
+    """delayed copies that make a state of each point; 1 takes points as they are"""
+    delay: int = 1
+    """points between two of these copies"""
+    standardise: bool = True
+    """scale each variable to mean 0 and standard deviation 1, those of the training series"""
+    time_step: float = 1.0
+    """time between the points of a file, the unit of the exponents"""
+    noise: float = 0.0
+    """standard deviation of noise added to the training series, in standard deviations of the signal"""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name, low in (("embedding", 1), ("delay", 1)):
+            if getattr(self, name) < low:
+                raise ValueError(f"`{name}` must be at least {low}, got {getattr(self, name)}")
+        if not 0 < self.split < 1 or not self.time_step > 0:
+            raise ValueError(
+                f"expected `split` within (0, 1) and a positive `time_step`, got {self.split} and {self.time_step}"
+            )

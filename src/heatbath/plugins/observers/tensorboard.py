@@ -29,8 +29,7 @@ class TensorBoard:
             from torch.utils.tensorboard.writer import SummaryWriter
         except ImportError as error:
             raise MissingExtra("--tensorboard True needs: pip install 'heatbath[tensorboard]'") from error
-        purge = run.clock.step + 1 if run.clock.step else None
-        self._writers[run] = SummaryWriter(str(run.directory / "tensorboard"), purge_step=purge)
+        self._writers[run] = SummaryWriter(str(run.directory / "tensorboard"), purge_step=run.clock.step + 1)
 
     @hookimpl
     def run_metrics(self, run: Run, step: int, metrics: Mapping[str, float]) -> None:

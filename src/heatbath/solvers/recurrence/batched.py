@@ -62,7 +62,9 @@ def _fits(problem: Recurrence, hook: StepHook | None) -> bool:
         return False
     if hook is None:
         return True
-    return type(hook) is Forcing and isinstance(hook.alpha, float | int) and not hook.signal.requires_grad
+    if type(hook) is not Forcing or hook.interval != 1:
+        return False
+    return isinstance(hook.alpha, float | int) and not hook.signal.requires_grad
 
 
 class _Scan(torch.autograd.Function):
@@ -74,7 +76,9 @@ class _Scan(torch.autograd.Function):
         for index in range(length):
             before.append(z)
             proposals.append(step(z))
-            z = proposals[-1] if hook is None else hook(float(index + 1), proposals[-1], {"index": index})
+            z = proposals[-1]
+            if hook is not None and (forced := hook(float(index + 1), z, {"index": index})) is not None:
+                z = forced
         proposal, states = torch.stack(proposals), torch.stack([*before, z])
         ctx.save_for_backward(states, *weights)
         ctx.clipped, ctx.kept = step.clipped, 1.0 if hook is None else 1.0 - hook.alpha

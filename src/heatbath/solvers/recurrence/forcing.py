@@ -12,24 +12,31 @@ from torch import Tensor
 
 @dataclass(frozen=True, slots=True)
 class Forcing:
-    """z <- (1 - alpha) z + alpha signal, at every step.
+    """z <- (1 - alpha) z + alpha signal, at every step or at every `interval`-th.
 
-    It is data, so that a fused kernel may recognise it and never call it.
+    It is data, so that a fused kernel may recognise it and never call it. With an interval and alpha = 1 it is sparse
+    teacher forcing, with a smaller alpha interleaved forcing; with 0 for some units it is partial.
 
     Args:
-        alpha: forcing strength in [0, 1]; 0 lets the recurrence run free, 1 replaces the state by the signal.
+        alpha: forcing strength in [0, 1], one number or one for each unit, shape `(dim,)`; 0 lets the recurrence run
+            free, 1 replaces the state by the signal.
         signal: what to force towards, shape `(length, batch, dim)`; entry `index` belongs to step `index + 1`.
+        interval: n; steps n, 2 n, 3 n, .. are forced.
 
     Reference:
-        Hess, Monfared, Brenner, Durstewitz, ICML 2023, section 3.
+        Hess, Monfared, Brenner, Durstewitz, ICML 2023, section 3; sparse: Mikhaeil, Monfared, Durstewitz, NeurIPS 2022.
 
-    >>> hook = Forcing(0.25, torch.ones(1, 1, 1))
-    >>> hook(1.0, torch.zeros(1, 1), {"index": 0}).item()
-    0.25
+    >>> hook = Forcing(0.25, torch.ones(2, 1, 1), interval=2)
+    >>> hook(1.0, torch.zeros(1, 1), {"index": 0}), hook(2.0, torch.zeros(1, 1), {"index": 1}).item()
+    (None, 0.25)
     """
 
-    alpha: float
+    alpha: float | Tensor
     signal: Tensor
+    interval: int = 1
 
-    def __call__(self, t: float, z: Tensor, info: Mapping[str, Any]) -> Tensor:
-        return torch.lerp(z, self.signal[info["index"]], self.alpha)
+    def __call__(self, t: float, z: Tensor, info: Mapping[str, Any]) -> Tensor | None:
+        index = info["index"]
+        if (index + 1) % self.interval:
+            return None
+        return torch.lerp(z, self.signal[index], self.alpha)

@@ -1,0 +1,326 @@
+"""Conditioning against dense algebra and against what projections obey."""
+
+import itertools
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from heatbath.core.contracts import Conditioning, Gaussian
+from heatbath.solvers.gaussian import (
+    BlockDiagonal,
+    Dense,
+    Diagonal,
+    DiagonalPlusLowRank,
+    LinearConstraint,
+    Operator,
+    condition,
+)
+from heatbath.solvers.gaussian.covariance import Downdated, dense, of_gaussian
+from heatbath.solvers.gaussian.solver import dense_condition
+from heatbath.testing import check_solver
+
+BATCH, N, M = 3, 24, 4
+
+
+def normal(*shape, seed=0):
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def uniform(*shape, seed=1):
+    return torch.rand(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+class Matrix:
+    """The two methods that `Operator` asks of somebody else's class."""
+
+    def __init__(self, matrix):
+        self.matrix = matrix
+        self.shape = matrix.shape
+
+    def double(self):
+        return self
+
+    def matmul(self, vectors):
+        return self.matrix @ vectors
+
+    def diagonal(self, dim1, dim2):
+        return self.matrix.diagonal(dim1=dim1, dim2=dim2)
+
+
+def spd(*batch, n=N, seed=2):
+    root = normal(*batch, n, n, seed=seed)
+    return root @ root.mT / n + 0.1 * torch.eye(n, dtype=torch.float64)
+
+
+COVARIANCES = {
+    "diagonal": lambda: Diagonal(0.1 + uniform(BATCH, N)),
+    "diagonal shared by the batch": lambda: Diagonal(0.1 + uniform(N)),
+    "low rank": lambda: DiagonalPlusLowRank(0.1 + uniform(BATCH, N), 0.3 * normal(BATCH, N, 5)),
+    "dense": lambda: Dense(spd(BATCH)),
+    "block diagonal": lambda: BlockDiagonal(Diagonal(0.1 + uniform(BATCH, 4, N // 4))),
+    "block dense": lambda: BlockDiagonal(Dense(spd(BATCH, 4, n=N // 4))),
+    "operator": lambda: Operator(Matrix(spd(BATCH))),
+    "downdated": lambda: Downdated(Dense(spd(BATCH)), 0.05 * normal(BATCH, N, 2)),
+    "conditioned": lambda: condition(normal(BATCH, N), Dense(spd(BATCH)), _constraint(2, seed=9)).covariance,
+}
+NOISES = {
+    "hard": 0.0,
+    "scalar": 0.05,
+    "diagonal": lambda m: 0.01 + uniform(BATCH, m, seed=5),
+    "dense": lambda m: Dense(spd(n=m, seed=6)),
+}
+
+
+def _constraint(m=M, seed=3, noise=0.0):
+    return LinearConstraint.dense(normal(m, N, seed=seed), normal(BATCH, m, seed=seed + 1), noise)
+
+
+@pytest.mark.parametrize("m", [1, M])
+@pytest.mark.parametrize("noise", NOISES)
+@pytest.mark.parametrize("form", COVARIANCES)
+def test_it_is_dense_conditioning(form, noise, m):
+    covariance, mean = COVARIANCES[form](), normal(BATCH, N, seed=7)
+    constraint = _constraint(m, noise=NOISES[noise](m) if callable(NOISES[noise]) else NOISES[noise])
+    posterior = condition(mean, covariance, constraint)
+    R = torch.zeros(m, m, dtype=torch.float64) if constraint.noise is None else dense(constraint.noise)
+    right, sigma, S = dense_condition(mean, dense(covariance), normal(m, N, seed=3), constraint.rhs, R)
+    torch.testing.assert_close(posterior.mean, right, rtol=0, atol=1e-10)
+    torch.testing.assert_close(
+        dense(posterior.covariance).expand(BATCH, N, N), sigma.expand(BATCH, N, N), rtol=0, atol=1e-10
+    )
+    variance = sigma.diagonal(dim1=-2, dim2=-1).expand(BATCH, N)
+    torch.testing.assert_close(posterior.variance, variance, rtol=0, atol=1e-10)
+    r = constraint.residual(mean)
+    chi_square = (r * torch.linalg.solve(S, r.unsqueeze(-1)).squeeze(-1)).sum(-1)
+    torch.testing.assert_close(posterior.chi_square(), chi_square, rtol=1e-10, atol=0)
+    if constraint.noise is None:
+        assert posterior.residual().abs().max() < 1e-12
+
+
+@pytest.mark.parametrize("form", ["diagonal", "low rank", "dense", "block dense"])
+def test_samples_conserve_and_have_the_posterior_law(form):
+    covariance, mean, draws = COVARIANCES[form](), normal(BATCH, N, seed=7), 20_000
+    for noise in (0.0, 0.5):
+        posterior = condition(mean, covariance, _constraint(2, noise=noise))
+        drawn = posterior.sample(draws, torch.Generator().manual_seed(0))
+        assert drawn.shape == (draws, BATCH, N)
+        if noise == 0.0:
+            assert posterior.constraint.residual(drawn).abs().max() < 1e-12
+        sigma = dense(posterior.covariance)
+        found = torch.stack([drawn[:, k].T.cov() for k in range(BATCH)])
+        variance = sigma.diagonal(dim1=-2, dim2=-1)
+        error = ((sigma.square() + variance.unsqueeze(-1) * variance.unsqueeze(-2)) / draws).sqrt()
+        # 3 x 24 x 25 / 2 entries beyond 6 standard errors each: a false alarm in 2e-6 of all seeds.
+        assert ((found - sigma).abs() / error.clamp_min(1e-12)).max() < 6
+        assert ((drawn.mean(0) - posterior.mean).abs() * (draws / variance.clamp_min(1e-12)).sqrt()).max() < 6
+
+
+def test_conditioned_laws_are_drawn_from_and_conditioned_again():
+    first = condition(normal(BATCH, N), Diagonal(0.1 + uniform(BATCH, N)), _constraint(2, seed=11))
+    second = condition(first.mean, first.covariance, _constraint(1, seed=13))
+    drawn = second.sample(5, torch.Generator().manual_seed(0))
+    assert second.constraint.residual(drawn).abs().max() < 1e-12
+    assert first.constraint.residual(drawn).abs().max() < 1e-12
+
+
+def test_sequential_is_joint():
+    one, two = _constraint(2, seed=11, noise=0.1), _constraint(1, seed=13)
+    mean, covariance = normal(BATCH, N), DiagonalPlusLowRank(0.1 + uniform(BATCH, N), normal(BATCH, N, 3))
+    joint = condition(mean, covariance, LinearConstraint.stack(one, two))
+    for a, b in ((one, two), (two, one)):
+        first = condition(mean, covariance, a)
+        then = condition(first.mean, first.covariance, b)
+        torch.testing.assert_close(then.mean, joint.mean, rtol=0, atol=1e-10)
+        torch.testing.assert_close(dense(then.covariance), dense(joint.covariance), rtol=0, atol=1e-10)
+        torch.testing.assert_close(dense(of_gaussian(then.gaussian())), dense(joint.covariance), rtol=0, atol=1e-10)
+
+
+def test_it_is_idempotent():
+    constraint = _constraint(2)
+    once = condition(normal(BATCH, N), Dense(spd(BATCH)), constraint)
+    twice = condition(once.mean, once.covariance, constraint)
+    torch.testing.assert_close(twice.mean, once.mean, rtol=0, atol=1e-12)
+    torch.testing.assert_close(twice.variance, once.variance, rtol=0, atol=1e-12)
+    assert (twice.degrees_of_freedom() == 0).all()  # nothing is left to be learned from it
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 10_000), st.integers(1, 5))
+def test_pythagoras(seed, m):
+    """|mu - u|^2 = |mean - u|^2 + |mu - mean|^2 in the norm of Sigma^-1, for a truth u on the manifold."""
+    sigma, mu, u, G = spd(seed=seed), normal(N, seed=seed + 1), normal(N, seed=seed + 2), normal(m, N, seed=seed + 3)
+    mean = condition(mu, Dense(sigma), LinearConstraint.dense(G, G @ u)).mean
+    distance = [float((a - b) @ torch.linalg.solve(sigma, a - b)) for a, b in ((mu, u), (mean, u), (mu, mean))]
+    assert distance[0] == pytest.approx(distance[1] + distance[2], rel=1e-8)
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(0, 10_000))
+def test_less_noise_brings_the_mean_nearer_to_truth_and_manifold(seed):
+    d, mu, u, w = 0.1 + uniform(N, seed=seed), normal(N, seed=seed + 1), normal(N, seed=seed + 2), uniform(N, seed=seed)
+    residuals, distances = [], []
+    for noise in (10.0, 1.0, 0.1, 0.01, 1e-4, 0.0):
+        posterior = condition(mu, Diagonal(d), LinearConstraint.weighted(w, w @ u, noise))
+        residuals.append(float(posterior.residual().abs()))
+        distances.append(float(((posterior.mean - u).square() / d).sum()))
+    assert residuals == sorted(residuals, reverse=True)
+    assert all(b <= a * (1 + 1e-12) for a, b in itertools.pairwise(distances))
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(0, 10_000))
+def test_mixing_the_rows_changes_nothing(seed):
+    G, b, mixing = normal(M, N, seed=seed), normal(M, seed=seed + 1), normal(M, M, seed=seed + 2)
+    if torch.linalg.cond(mixing) > 1e3:
+        return
+    mu, sigma = normal(N, seed=seed + 3), Dense(spd(seed=seed))
+    plain = condition(mu, sigma, LinearConstraint.dense(G, b))
+    mixed = condition(mu, sigma, LinearConstraint.dense(mixing @ G, mixing @ b))
+    torch.testing.assert_close(mixed.mean, plain.mean, rtol=0, atol=1e-9)
+    torch.testing.assert_close(mixed.variance, plain.variance, rtol=0, atol=1e-9)
+    torch.testing.assert_close(mixed.chi_square(), plain.chi_square(), rtol=1e-7, atol=0)
+    torch.testing.assert_close(mixed.log_prob(plain.mean), plain.log_prob(plain.mean), rtol=1e-8, atol=1e-8)
+
+
+def test_permuting_points_permutes_the_answer():
+    order = torch.randperm(N, generator=torch.Generator().manual_seed(0))
+    mu, sigma, G, b = normal(N), spd(), normal(M, N, seed=3), normal(M, seed=4)
+    plain = condition(mu, Dense(sigma), LinearConstraint.dense(G, b))
+    turned = condition(mu[order], Dense(sigma[order][:, order]), LinearConstraint.dense(G[:, order], b))
+    torch.testing.assert_close(turned.mean, plain.mean[order], rtol=0, atol=1e-12)
+    torch.testing.assert_close(turned.variance, plain.variance[order], rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.2])
+@pytest.mark.parametrize("m", [1, 2])
+def test_gradients(m, noise):
+    n = 5
+    inputs = {
+        "mean": normal(n), "d": 0.1 + uniform(n), "factor": normal(n, 2),
+        "rows": normal(m, n, seed=3), "rhs": normal(m, seed=4),
+    }  # fmt: skip
+    if noise:
+        inputs["noise"] = torch.full((m,), noise, dtype=torch.float64)
+    names = list(inputs)
+
+    def outcome(*values):
+        given = dict(zip(names, values, strict=True))
+        law = DiagonalPlusLowRank(given["d"], given["factor"])
+        constraint = LinearConstraint.dense(given["rows"], given["rhs"], given.get("noise", 0.0))
+        posterior = condition(given["mean"], law, constraint)
+        sample = posterior.sample(2, torch.Generator().manual_seed(0))
+        return posterior.mean, posterior.variance, posterior.chi_square(), posterior.log_prob(posterior.mean), sample
+
+    assert torch.autograd.gradcheck(outcome, [value.requires_grad_() for value in inputs.values()])
+
+
+def test_gradients_flow_through_dependent_rows():
+    G = normal(1, 5)
+    rows = torch.cat([G, 2 * G])
+
+    def outcome(mean, d, b):
+        posterior = condition(mean, Diagonal(d), LinearConstraint.dense(rows, torch.cat([b, 2 * b])))
+        return posterior.mean, posterior.variance
+
+    inputs = [value.requires_grad_() for value in (normal(5, seed=2), 0.1 + uniform(5), normal(1, seed=3))]
+    assert torch.autograd.gradcheck(outcome, inputs)
+
+
+@pytest.mark.parametrize("copies", [2, 5])
+def test_dependent_rows_are_reduced(copies):
+    mean, sigma, G, b = normal(BATCH, N), Dense(spd(BATCH)), normal(2, N, seed=3), normal(BATCH, 2, seed=4)
+    mixing = normal(copies * 2, 2, seed=5)
+    plain = condition(mean, sigma, LinearConstraint.dense(G, b))
+    redundant = condition(mean, sigma, LinearConstraint.dense(mixing @ G, b @ mixing.T))
+    torch.testing.assert_close(redundant.mean, plain.mean, rtol=0, atol=1e-9)
+    torch.testing.assert_close(redundant.variance, plain.variance, rtol=0, atol=1e-9)
+    torch.testing.assert_close(redundant.log_prob(plain.mean), plain.log_prob(plain.mean), rtol=1e-8, atol=0)
+    assert redundant.degrees_of_freedom().tolist() == [2.0] * BATCH
+    assert redundant.residual().abs().max() < 1e-12
+    assert redundant.constraint.residual(redundant.sample(3, torch.Generator().manual_seed(0))).abs().max() < 1e-12
+
+
+def test_the_density_integrates_to_one_over_the_manifold():
+    """Two variables on the line x + 2 y = 3, by quadrature along it."""
+    sigma = Dense(spd(n=2))
+    posterior = condition(normal(2), sigma, LinearConstraint.dense(torch.tensor([[1.0, 2.0]]), torch.tensor([3.0])))
+    s = torch.linspace(-12, 12, 4001, dtype=torch.float64)
+    line = posterior.mean + s.unsqueeze(1) * torch.tensor([2.0, -1.0], dtype=torch.float64) / 5**0.5
+    assert float(torch.trapezoid(posterior.log_prob(line).exp(), s)) == pytest.approx(1.0, abs=1e-8)
+
+
+@pytest.mark.parametrize("form", ["diagonal", "low rank", "dense", "block diagonal"])
+def test_with_noise_the_density_is_that_of_a_normal_law(form):
+    covariance = COVARIANCES[form]()
+    posterior = condition(normal(BATCH, N), covariance, _constraint(2, noise=0.3))
+    law = torch.distributions.MultivariateNormal(posterior.mean, dense(posterior.covariance))
+    u = normal(BATCH, N, seed=21)
+    torch.testing.assert_close(posterior.log_prob(u), law.log_prob(u), rtol=1e-8, atol=1e-8)
+
+
+def test_a_slice_at_rest_is_left_alone():
+    """A time without variance that has its mass already, such as the initial one, among others."""
+    x = torch.linspace(0, 1, 11, dtype=torch.float64)
+    mean = torch.stack([torch.zeros(11, dtype=torch.float64), 1 - x])
+    variance = torch.stack([torch.zeros(11, dtype=torch.float64), torch.ones(11, dtype=torch.float64)])
+    constraint = LinearConstraint.quadrature(x, torch.tensor([0.0, 0.7]))
+    posterior = condition(mean, Diagonal(variance), constraint)
+    assert posterior.mean[0].abs().max() == 0
+    assert posterior.residual().abs().max() < 1e-12
+    assert posterior.degrees_of_freedom().tolist() == [0.0, 1.0]
+
+
+def test_inputs_in_float32_are_conditioned_in_float64():
+    x = torch.linspace(0, 1, 201)
+    posterior = condition(torch.rand(8, 201), Diagonal(torch.rand(8, 201)), LinearConstraint.quadrature(x, 0.5))
+    assert posterior.mean.dtype == torch.float64
+    assert posterior.residual().abs().max() < 1e-12
+    assert posterior.constraint.residual(posterior.mean.float()).abs().max() < 5e-7
+
+
+def test_the_conflict_is_uniform_where_the_model_is_right():
+    """4000 truths from the model's own law: the probabilities' mean is within 5 standard errors of one half."""
+    n, fields = 30, 4000
+    d = 0.1 + uniform(n)
+    truth = d.sqrt() * normal(fields, n)
+    G = normal(3, n, seed=3)
+    posterior = condition(torch.zeros(fields, n), Diagonal(d), LinearConstraint.dense(G, truth @ G.T))
+    p = posterior.conflict()
+    assert abs(float(p.mean()) - 0.5) < 5 / (12 * fields) ** 0.5
+    assert float(p.min()) >= 0
+    assert float(p.max()) <= 1
+
+
+def test_memory_stays_linear():
+    """A dense covariance of 20 000 points would take 3.2 GB."""
+    n = 20_000
+    posterior = condition(
+        normal(n), Diagonal(uniform(n)), LinearConstraint.quadrature(torch.linspace(0, 1, n, dtype=torch.float64), 0.5)
+    )
+    assert posterior.residual().abs().max() < 1e-12
+    kept = sum(t.untyped_storage().nbytes() for t in (posterior.mean, posterior.variance, posterior.cross))
+    assert kept < 10 * 8 * n
+
+
+@pytest.mark.parametrize("name", ["gaussian", "gaussian-dense"])
+def test_the_solver_conforms(host, name):
+    check_solver(host, name, accuracy=1e-9)
+
+
+def test_the_solver_takes_laws_and_rows_of_its_own(host):
+    from heatbath.solvers.gaussian.rows import Stencil
+    from heatbath.testing import build
+
+    law = condition(normal(N), Dense(spd()), LinearConstraint.dense(normal(1, N, seed=3), normal(1, seed=4)))
+    problem = Conditioning(law, Stencil(torch.tensor([1.0, -1.0], dtype=torch.float64), N), torch.zeros(N - 1), 0.1)
+    one, two = (build(host, "solvers", name).solve(problem) for name in ("gaussian", "gaussian-dense"))
+    torch.testing.assert_close(one.value.mean, two.value.mean, rtol=0, atol=1e-9)
+    torch.testing.assert_close(one.value.marginal_variance, two.value.marginal_variance, rtol=0, atol=1e-9)
+
+
+def test_a_gaussian_of_the_contracts_comes_back_as_one():
+    belief = Gaussian(normal(BATCH, N), 0.1 + uniform(BATCH, N), spread=normal(BATCH, N, 2))
+    posterior = condition(belief.mean, of_gaussian(belief), _constraint(2))
+    torch.testing.assert_close(posterior.gaussian().marginal_variance, posterior.variance, rtol=0, atol=1e-12)
