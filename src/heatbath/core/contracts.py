@@ -116,10 +116,42 @@ class Solution:
 class InitialValue:
     """Problem `ode`: y' = derivative(t, y), y(times[0]) = initial_state.
 
-    The answer has shape `(len(times), *initial_state.shape)`. Times are numbers, sorted.
+    The answer has shape `(len(times), *initial_state.shape)`. Times are numbers, sorted up or down.
+
+    Args:
+        derivative: shaped like the state. `t` is a number; a solver whose options say so may give a tensor that
+            broadcasts against the state.
+        initial_state: any shape; the first axis is the batch.
+        times: where the answer is wanted, the initial time first.
+        event: `(t, y)` -> a tensor; the integration ends where an entry of it first changes sign.
+        parameters: tensors that the derivative depends on beside the state, for solvers that make gradients by hand;
+            those of a module need not be listed.
     """
 
     derivative: Callable[[float, Tensor], Tensor]
+    initial_state: Tensor
+    times: tuple[float, ...]
+    event: Callable[[float, Tensor], Tensor] | None = None
+    parameters: tuple[Tensor, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StochasticInitialValue:
+    """Problem `sde`: dy = drift(t, y) dt + diffusion(t, y) dW in the sense of Ito, y(times[0]) = initial_state.
+
+    The noise is diagonal: each entry of the state has a Brownian motion of its own, so that the diffusion is shaped
+    like the state, and an entry of it depends on no other entry. The answer has shape
+    `(len(times), *initial_state.shape)`.
+
+    Args:
+        drift: shaped like the state.
+        diffusion: shaped like the state; for additive noise it depends on time alone.
+        initial_state: any shape; the first axis is the batch.
+        times: where the answer is wanted, the initial time first, increasing.
+    """
+
+    drift: Callable[[float, Tensor], Tensor]
+    diffusion: Callable[[float, Tensor], Tensor]
     initial_state: Tensor
     times: tuple[float, ...]
 

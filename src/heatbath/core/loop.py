@@ -87,7 +87,7 @@ def advance(run: Run, until: int | None = None) -> str:
     Raises:
         NotFinite: when the run diverges; the last checkpoint is intact.
     """
-    observers, outcome, began = run.host.observers(), "failed", time.monotonic()
+    observers, outcome, began = run.host.observers(), "failed", (time.monotonic(), time.process_time())
     last = run.clock.total if until is None else min(until, run.clock.total)
     error: BaseException | None = None
     with _one_thread(), run.setup.streams.owning_globals():
@@ -107,7 +107,8 @@ def advance(run: Run, until: int | None = None) -> str:
             raise
         finally:
             if outcome != "interrupted":
-                _write_result(run, outcome, time.monotonic() - began, error)
+                cost = {"wall_seconds": time.monotonic() - began[0], "cpu_seconds": time.process_time() - began[1]}
+                _write_result(run, outcome, cost, error)
             observers.finished(run, outcome)
     return outcome
 
@@ -152,7 +153,8 @@ def _due(every: int, before: int, clock: Clock) -> bool:
     return clock.step == clock.total or (every > 0 and clock.step // every > before // every)
 
 
-def _write_result(run: Run, outcome: str, seconds: float, error: BaseException | None) -> None:
+def _write_result(run: Run, outcome: str, cost: Mapping[str, float], error: BaseException | None) -> None:
+    """`cost` is that of the process that ended the run, without its figures."""
     ended = outcome in ("finished", "collapsed")
     references = getattr(run.task, "references", None)
     columns = references() if ended and references else {}
@@ -167,7 +169,7 @@ def _write_result(run: Run, outcome: str, seconds: float, error: BaseException |
         "references": {name: finite_or_null(column) for name, column in columns.items()},
         "components": run.host.provenance(run.setup.used),
         "figures": figures,
-        "wall_seconds": round(seconds, 3),
+        **{name: round(seconds, 3) for name, seconds in cost.items()},
     }
     if error is not None:
         result["error"] = f"{type(error).__name__}: {error}"

@@ -23,6 +23,9 @@ from heatbath.core.text import columns, number
 
 logger = logging.getLogger("heatbath")
 
+COSTS = ("wall_seconds", "cpu_seconds")
+"""Columns of a table that are not metrics; those of a run that was resumed are of its last part."""
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -131,9 +134,17 @@ def _made(host: Host, experiment: str, argv: Sequence[str], folder: Path) -> Run
 
 def _cells(table: Table, runs: Sequence[Run]) -> Iterator[tuple[str, Cell]]:
     """What a run measured before it diverged or failed does not count: it has no last checkpoint to judge."""
-    measured = [run.metrics if run.status in ("finished", "collapsed") else {} for run in runs]
     for metric in table.metrics:
-        yield metric, Cell(tuple(metrics.get(metric, math.nan) for metrics in measured))
+        yield metric, Cell(tuple(_value(run, metric) for run in runs))
+
+
+def _value(run: Run, metric: str) -> float:
+    """A metric of the last evaluation, or what the run cost; of a run that diverged or failed, neither."""
+    if run.status not in ("finished", "collapsed"):
+        return math.nan
+    if metric in COSTS:
+        return float((run.result or {}).get(metric, math.nan))
+    return run.metrics.get(metric, math.nan)
 
 
 def _best(table: Table, runs: Sequence[Run]) -> Iterator[Cell]:

@@ -26,7 +26,10 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """A published table: which experiment, which rows, which metrics, and where the published values stand."""
+    """A published table: which experiment, which rows, which metrics, and where the published values stand.
+
+    Among the metrics may be `wall_seconds` and `cpu_seconds`, what a run cost.
+    """
 
     experiment: str
     metrics: tuple[str, ...]

@@ -60,8 +60,42 @@ def register_solvers(register: Register) -> None:
                 reference="Hansen, Maddix, Alizadeh, Gupta, Mahoney, ICML 2023",
             )
         )
+    for name, summary, reference in _ODE:
+        target = f"{_SOLVERS}.ode.explicit:{name.replace('-', '_')}"
+        register(Component(name, summary, target, f"{_SOLVERS}.ode.options:Adaptive", "ode", reference=reference))
+    for name in ("dopri5", "bosh3", "dopri8"):
+        register(
+            Component(
+                f"torchdiffeq/{name}",
+                f"torchdiffeq's {name}, its error and stiffness opened; or its continuous adjoint",
+                f"{_SOLVERS}.ode.torchdiffeq_adapter:{name}",
+                f"{_SOLVERS}.ode.options:TorchDiffEq",
+                problem="ode",
+                extra="ode",
+                reference="Chen, torchdiffeq, 2018",
+            )
+        )
+    for name, summary, attribute, options, reference in _SDE:
+        target = f"{_SOLVERS}.sde.solvers:{attribute}"
+        register(Component(name, summary, target, f"{_SOLVERS}.sde.options:{options}", "sde", reference=reference))
 
 
+_SOLVERS = "heatbath.solvers"
+_ODE = (
+    ("tsit5", "explicit Runge-Kutta 5(4), adaptive: the one to begin with", "Tsitouras 2011"),
+    ("dopri5", "explicit Runge-Kutta 5(4), adaptive", "Dormand and Prince 1980"),
+    ("bosh3", "explicit Runge-Kutta 3(2), adaptive, for loose tolerances", "Bogacki and Shampine 1989"),
+    ("heun-euler", "explicit Runge-Kutta 2(1), adaptive", "Heun 1900"),
+    ("dopri8", "explicit Runge-Kutta 8(7), adaptive, for tight tolerances", "Prince and Dormand 1981"),
+)
+_SRK = "Rackauckas and Nie 2018"
+_SDE = (
+    ("sosri", "stochastic Runge-Kutta 1.5, diagonal noise, adaptive", "sosri", "Adaptive", _SRK),
+    ("sosri2", "stochastic Runge-Kutta 1.5 with a stiffness estimate", "sosri2", "Adaptive", _SRK),
+    ("sra1", "stochastic Runge-Kutta 1.5, additive noise, adaptive", "sra1", "Adaptive", "Roessler 2010"),
+    ("euler-maruyama", "strong order 1/2, fixed steps", "EulerMaruyama", "Fixed", "Maruyama 1955"),
+    ("milstein", "strong order 1, diagonal noise, fixed steps", "Milstein", "Fixed", "Kloeden and Platen 1992"),
+)
 _COUPLING = "heatbath.solvers.coupling"
 _MECB = "Ebrahimi, Chen, Khisti, NeurIPS 2024"
 _COUPLERS = (

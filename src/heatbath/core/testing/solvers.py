@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from heatbath.core.contracts import InitialValue, Recurrence, Solution, Solver
+from heatbath.core.contracts import InitialValue, Recurrence, Solution, Solver, StochasticInitialValue
 from heatbath.core.host import Host
 from heatbath.core.testing.conditioning import check_conditioning
 from heatbath.core.testing.couplings import check_coupler, check_encoder
@@ -23,12 +23,18 @@ def _decay(start: Tensor) -> InitialValue:
     return InitialValue(lambda t, y: -RATE * y, start, (0.0, 0.5, 1.0))
 
 
+def _quiet(start: Tensor) -> StochasticInitialValue:
+    """The decay again: noise of size 0 has a known answer."""
+    return StochasticInitialValue(lambda t, y: -RATE * y, lambda t, y: 0 * y, start, (0.0, 0.5, 1.0))
+
+
 def _shrinking(start: Tensor) -> Recurrence:
     return Recurrence(lambda z: RATE * z, start, 5)
 
 
 PROBLEMS: dict[str, tuple[Callable[[Tensor], Any], list[float]]] = {
     "ode": (_decay, [math.exp(-RATE * t) for t in (0.0, 0.5, 1.0)]),
+    "sde": (_quiet, [math.exp(-RATE * t) for t in (0.0, 0.5, 1.0)]),
     "recurrence": (_shrinking, [RATE**k for k in range(1, 6)]),
 }
 """By problem: how it is posed, and the factors by which the initial state appears in the answer."""
@@ -43,9 +49,9 @@ EXACT = {
 
 
 def check_solver(host: Host, name: str, *, accuracy: float | None = None, **options: Any) -> None:
-    """Check a registered solver of `ode`, `recurrence`, or a problem in `EXACT`, against its contract.
+    """Check a registered solver of `ode`, `sde`, `recurrence`, or a problem in `EXACT`, against its contract.
 
-    Of the first two a problem with a known answer is solved; of the others what any answer must keep is checked.
+    Of the first three a problem with a known answer is solved; of the others what any answer must keep is checked.
 
     Args:
         host: the plugins.
@@ -85,7 +91,7 @@ def check_solver(host: Host, name: str, *, accuracy: float | None = None, **opti
 
 
 def _solve(name: str, solver: Solver, problem: Any, **how: Any) -> Solution:
-    solution = solver.solve(problem, **how)
+    solution = solver.solve(problem, generator=torch.Generator().manual_seed(0), **how)
     expect(isinstance(solution, Solution), f"{name}: expected a Solution, got {type(solution).__name__}")
     expect(solution.ok, f"{name}: did not reach the end: {dict(solution.stats)}")
     for key, value in solution.stats.items():

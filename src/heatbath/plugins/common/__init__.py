@@ -10,6 +10,7 @@ _LOSSES, _SCHEDULES, _OPTIONS = (f"heatbath.plugins.common.{room}" for room in (
 @hookimpl
 def register_losses(register: Register) -> None:
     register(Component("mse", "mean squared error of the prediction", f"{_LOSSES}:MeanSquaredError"))
+    register(Component("cross-entropy", "of logits, against probabilities of classes", f"{_LOSSES}:CrossEntropy"))
 
 
 @hookimpl

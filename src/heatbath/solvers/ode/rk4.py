@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from itertools import pairwise
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import torch
 from torch import Generator
 
 from heatbath.core.contracts import NOTHING, InitialValue, Solution, StepHook
+from heatbath.core.errors import InvalidInput
 from heatbath.solvers.ode import options as opt
+from heatbath.solvers.ode.explicit import check, check_slope
+from heatbath.solvers.ode.steps import combine, stiffness
+from heatbath.solvers.ode.tableaux import RK4 as TABLEAU
 
 Y = TypeVar("Y")
 
@@ -34,13 +38,16 @@ def rk4_step(f: Callable[[float, Y], Y], t: float, y: Y, h: float) -> Y:
 
 
 class RK4:
-    """Equal steps between output times; no error estimate. Times may run backwards.
+    """Equal steps between output times; no error estimate, and the host waits for nothing. Times may run backwards.
 
-    `trace["h"]` lists the steps' lengths, `trace["t"]` the times at their ends; `trace["proposal"]` the states there
-    before `on_step`, which is told `(t, y, {"h": h})`.
+    `trace["t"]` and `trace["h"]` hold start and length of each step, `trace["stiffness"]` the estimate S of |df/dy|
+    from its two middle stages, in the graph, `trace["proposal"]` the states at the ends before `on_step`, which is told
+    `(t, y, {"h": h})`.
     """
 
-    records = frozenset({"h", "t", "proposal"})
+    records = frozenset({"h", "t", "stiffness", "proposal"})
+    stability_size = TABLEAU.stability_size
+    withheld: ClassVar[Mapping[str, str]] = {"error": "fixed steps have no error estimate"}
 
     def __init__(self, options: opt.RK4, setup: Any) -> None:
         self.step = options.step
@@ -53,23 +60,51 @@ class RK4:
         on_step: StepHook | None = None,
         generator: Generator | None = None,
     ) -> Solution:
-        """The states at `problem.times`, shape `(len(times), *initial_state.shape)`."""
+        """The states at `problem.times`, shape `(len(times), *initial_state.shape)`.
+
+        Raises:
+            InvalidInput: for unsorted times, a derivative of another shape than the state, and for an event, which
+                needs an adaptive solver.
+        """
+        check(problem)
+        if problem.event is not None:
+            raise InvalidInput("rk4 finds no events; choose an adaptive solver such as tsit5")
         y = problem.initial_state
-        values, trace, evaluations = [y], {"h": [], "t": [], "proposal": []}, 0  # type: ignore[var-annotated]
+        values, evaluations = [y], 0
+        trace: dict[str, list[Any]] = {name: [] for name in record}
         for begin, end in pairwise(problem.times):
-            count = max(1, math.ceil(abs(end - begin) / self.step - 1e-9))
-            h = (end - begin) / count
+            count = max(1, math.ceil(abs(end - begin) / self.step - 1e-9)) if end != begin else 0
             for i in range(count):
-                y = rk4_step(problem.derivative, begin + i * h, y, h)
-                t = end if i == count - 1 else begin + (i + 1) * h
+                t, h = begin + i * (end - begin) / count, (end - begin) / count
+                slopes, states = self._stages(problem, t, h, y, check_shape=evaluations == 0)
+                y = combine(y, h, TABLEAU.a[-1], slopes)
                 evaluations += 4
+                t_new = end if i == count - 1 else begin + (i + 1) * h
                 for name, item in (("h", h), ("t", t), ("proposal", y)):
                     if name in record:
                         trace[name].append(item)
-                if on_step is not None and (replaced := on_step(t, y, {"h": h})) is not None:
+                if "stiffness" in record:
+                    trace["stiffness"].append(stiffness(TABLEAU, slopes, states))
+                if on_step is not None and (replaced := on_step(t_new, y, {"h": h})) is not None:
                     y = replaced
             values.append(y)
-        kept: dict[str, Any] = {name: trace[name] for name in record & self.records}
-        if kept.get("proposal"):
-            kept["proposal"] = torch.stack(kept["proposal"])
-        return Solution(torch.stack(values), stats={"evaluations": evaluations}, trace=kept)
+        kept = {name: _column(name, items, y) for name, items in trace.items()}
+        return Solution(torch.stack(values), stats={"evaluations": evaluations, "status": "reached"}, trace=kept)
+
+    def _stages(
+        self, problem: InitialValue, t: float, h: float, y: Any, check_shape: bool
+    ) -> tuple[list[Any], list[Any]]:
+        """Four slopes and the states that they belong to; the fifth stage, at the new state, is not needed."""
+        k, g = [problem.derivative(t, y)], [y]
+        if check_shape:
+            check_slope(k[0], problem)
+        for c, row in zip(TABLEAU.c[1:-1], TABLEAU.a[1:-1], strict=True):
+            g.append(combine(y, h, row, k))
+            k.append(problem.derivative(t + c * h, g[-1]))
+        return k, g
+
+
+def _column(name: str, items: list[Any], y: Any) -> Any:
+    if name in ("t", "h"):
+        return torch.tensor(items, dtype=torch.float64, device=y.device)
+    return torch.stack(items) if items else y.new_zeros((0, *(y.shape if name == "proposal" else ())))

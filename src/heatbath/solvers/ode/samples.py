@@ -1,0 +1,226 @@
+"""Adaptive integration with one step size a sample; the host waits once an attempted step."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from heatbath.core.contracts import InitialValue, Solution
+from heatbath.solvers.ode import status
+from heatbath.solvers.ode.controllers import TINY, Controller
+from heatbath.solvers.ode.options import Adaptive
+from heatbath.solvers.ode.steps import Step, Tolerance, VectorField, Wanted, rms, take_step
+from heatbath.solvers.ode.tableaux import Tableau
+
+RECORDS = frozenset({"t", "h", "error", "stiffness"})
+GIVE_UP_AFTER = 10
+"""Attempts in a row of one sample whose error is not finite."""
+
+
+class SampleIntegration:
+    """One integration in which each sample has its own time, step and error; `run` it once.
+
+    The derivative is given `t` of shape `(batch, 1, .., 1)`. Samples that have arrived take steps of length 0 while the
+    others go on. Args as for `BatchIntegration`.
+    """
+
+    def __init__(
+        self,
+        tableau: Tableau,
+        options: Adaptive,
+        controller: Controller,
+        problem: InitialValue,
+        slope: Tensor,
+        record: frozenset[str],
+    ) -> None:
+        self.tableau, self.options, self.controller, self.record = tableau, options, controller, record
+        self.tolerance, self.state_shape = Tolerance(options.rtol, options.atol), problem.initial_state.shape
+        self.sign = -1.0 if problem.times[-1] < problem.times[0] else 1.0
+        self.times = [self.sign * time for time in problem.times]
+        self.f: VectorField = problem.derivative if self.sign > 0 else _reversed(problem.derivative)
+        u = problem.initial_state
+        self.u, self.k1 = u, slope * self.sign
+        batch = u.shape[0] if u.dim() else 1
+        if not u.dim():
+            self.u, self.k1 = u.unsqueeze(0), self.k1.unsqueeze(0)
+            self.f = _with_batch(self.f)
+        self.t = torch.full((batch,), self.times[0], dtype=torch.float64, device=u.device)
+        self.h = torch.zeros_like(self.t)
+        self.memory = (torch.full_like(self.t, controller.memory),) * 2
+        self.not_finite, self.attempted = torch.zeros_like(self.t), 0
+        self.failed = torch.zeros(batch, dtype=torch.bool, device=u.device)
+        self.counts = torch.zeros(2, dtype=torch.float64, device=u.device)
+        self.values = [self.u if time == self.times[0] else torch.full_like(self.u, math.nan) for time in self.times]
+        self.kept: dict[str, list[Tensor]] = {name: [] for name in record}
+        self.evaluations = 1
+        self.status, self.message = status.REACHED, ""
+
+    def _wide(self, x: Tensor) -> Tensor:
+        """A number a sample, to be broadcast against the state, in its dtype."""
+        x = x if x.dtype == torch.bool else x.to(self.u.dtype)
+        return x.view(-1, *(1,) * (self.u.dim() - 1))
+
+    def run(self) -> Solution:
+        """Integrate until every sample has arrived or failed."""
+        end = self.times[-1]
+        if end > self.times[0] and self.u.shape[0]:
+            self.h = self._first_step(end - self.times[0])
+            self._advance_all(end)
+        return self._solution()
+
+    def _advance_all(self, end: float) -> None:
+        running = True
+        while running:
+            if self.attempted >= self.options.max_steps:
+                self.status = status.TOO_MANY_STEPS
+                self.message = f"{self.options.max_steps} steps were attempted; some samples are before t = {end:g}"
+                return
+            running = self._attempt(end)
+
+    @torch.no_grad()
+    def _first_step(self, span: float) -> Tensor:
+        """As `steps.first_step`, for each sample, on the device."""
+        options = self.options
+        if options.first_step:
+            return torch.full_like(self.t, min(options.first_step, span))
+        scale = self.tolerance.scale(self.u, self.u)
+        d0, d1 = (rms(x / scale, True).to(torch.float64) for x in (self.u, self.k1))
+        h0 = torch.where(torch.minimum(d0, d1) < 1e-5, 1e-6, 0.01 * d0 / d1).clamp_max(span)
+        slope = self.f(self._wide(self.t + h0), self.u + self._wide(h0) * self.k1)
+        self.evaluations += 1
+        d2 = rms((slope - self.k1) / scale, True) / h0
+        largest = torch.maximum(d1, torch.where(d2.isfinite(), d2, 0.0))
+        h1 = torch.where(largest <= 1e-15, (1e-3 * h0).clamp_min(1e-6), (0.01 / largest) ** (1 / self.tableau.order))
+        first = torch.minimum(100 * h0, h1).clamp_max(min(span, options.max_step))
+        return torch.where(first.isfinite(), first, 1e-6)
+
+    def _attempt(self, end: float) -> bool:
+        """One attempted step of every sample that is under way; whether any still is."""
+        remaining = end - self.t
+        running = (remaining > 0) & ~self.failed
+        landing = self.h * (1 + 1e-9) >= remaining
+        h = torch.where(running, torch.where(landing, remaining, self.h), 0.0)
+        step, error = self._step(h)
+        finite = error.isfinite()
+        accepted = running & finite & (error <= 1)
+        t_new = torch.where(accepted, torch.where(landing, torch.full_like(self.t, end), self.t + h), self.t)
+        more, broken, low, high = self._read(running, finite, accepted, t_new, end)
+        if broken and torch.is_grad_enabled():
+            # What is not finite would make gradients NaN, although `where` leaves it out.
+            step, _ = self._step(torch.where(accepted, h, 0.0))
+        self._emit(step, h, accepted, t_new, low, high)
+        self._keep(step, h, accepted)
+        self._control(error, h, accepted, running, finite, landing)
+        wide = self._wide(accepted)
+        self.u, self.k1 = torch.where(wide, step.state, self.u), torch.where(wide, step.slope, self.k1)
+        self.t = t_new
+        return more
+
+    def _step(self, h: Tensor) -> tuple[Step, Tensor]:
+        wanted = Wanted("error" in self.record, "stiffness" in self.record, True, True)
+        size = self._wide(h)
+        step = take_step(self.tableau, self.f, self.tolerance, self._wide(self.t), size, self.u, self.k1, wanted)
+        self.evaluations += self.tableau.stages - 1
+        self.attempted += 1
+        return step, step.error.detach().to(torch.float64)
+
+    def _read(
+        self, running: Tensor, finite: Tensor, accepted: Tensor, t_new: Tensor, end: float
+    ) -> tuple[bool, bool, float, float]:
+        """Whether a sample goes on, whether one met what is not finite, and the span of time that was stepped over."""
+        count = torch.where(running & ~finite, self.not_finite + 1, torch.where(accepted, 0.0, self.not_finite))
+        stuck = running & ~accepted & (self.t + self.h * self.controller.least == self.t)
+        self.not_finite, self.failed = count, self.failed | (count >= GIVE_UP_AFTER) | stuck
+        self.counts = self.counts + torch.stack([accepted.sum(), (running & ~accepted).sum()])
+        low = torch.where(accepted, self.t, end).amin()
+        high = torch.where(accepted, t_new, self.times[0]).amax()
+        going = ((t_new < end) & ~self.failed).any()
+        row = torch.stack([going.double(), (running & ~finite).any().double(), low, high]).tolist()
+        return bool(row[0]), bool(row[1]), row[2], row[3]
+
+    def _emit(self, step: Step, h: Tensor, accepted: Tensor, t_new: Tensor, low: float, high: float) -> None:
+        """Samples that stepped over an output time get their state there."""
+        size = self._wide(h)
+        for index, time in enumerate(self.times):
+            if not low < time <= high:
+                continue
+            over = accepted & (self.t < time) & (time <= t_new)
+            theta = torch.where(over, (time - self.t) / torch.where(h > 0, h, 1.0), 0.0)
+            between = self.u + size * _weighted(self.tableau, self._wide(theta), step.slopes)
+            at_end = self._wide(over & (t_new == time))
+            state = torch.where(at_end, step.state, between)
+            self.values[index] = torch.where(self._wide(over), state, self.values[index])
+
+    def _keep(self, step: Step, h: Tensor, accepted: Tensor) -> None:
+        columns = {"t": self.sign * self.t, "h": self.sign * h, "error": step.error, "stiffness": step.stiffness}
+        for name, kept in self.kept.items():
+            column = columns[name]
+            assert column is not None
+            kept.append(torch.where(accepted, column, 0.0))
+
+    def _control(
+        self, error: Tensor, h: Tensor, accepted: Tensor, running: Tensor, finite: Tensor, landing: Tensor
+    ) -> None:
+        """Lengths of the next steps; the memory of a rejected sample stays what it was."""
+        controller, order = self.controller, self.tableau.order
+        small = error.clamp_min(TINY)
+        grown = controller.proposal(order, (small, *self.memory)).clamp(
+            controller.least_after_acceptance, controller.most
+        )
+        exponent, _, _ = controller.exponents(order)
+        shrunk = (controller.safety * small**exponent).clamp(controller.least, 1.0)
+        factor = torch.where(accepted, grown, torch.where(finite, shrunk, controller.least))
+        size = torch.where(accepted & landing, torch.maximum(h * factor, self.h), h * factor)
+        self.h = torch.where(running, size.clamp_max(self.options.max_step), self.h)
+        kept = error.clamp_min(controller.memory)
+        self.memory = (
+            torch.where(accepted, kept, self.memory[0]),
+            torch.where(accepted, self.memory[0], self.memory[1]),
+        )
+
+    def _solution(self) -> Solution:
+        accepted, rejected, failed = torch.cat([self.counts, self.failed.sum().double().view(1)]).tolist()
+        if failed and self.status == status.REACHED:
+            first = int(self.failed.nonzero()[0])
+            when = self.sign * float(self.t[first])
+            self.status = status.NOT_FINITE if float(self.not_finite[first]) else status.UNDERFLOW
+            self.message = (
+                f"{int(failed)} samples failed, the first is {first}, at t = {when:g}; their rows there are NaN"
+            )
+        stats: dict[str, float | str] = {
+            "evaluations": self.evaluations,
+            "accepted": int(accepted),
+            "rejected": int(rejected),
+            "failed": int(failed),
+            "attempts": self.attempted,
+            "status": self.status,
+        }
+        if self.message:
+            stats["message"] = self.message
+        trace: dict[str, Any] = {
+            name: torch.stack(kept) if kept else self.t.new_zeros((0, len(self.t))) for name, kept in self.kept.items()
+        }
+        value = torch.stack(self.values).reshape(len(self.times), *self.state_shape)
+        return Solution(value, self.status == status.REACHED, stats, trace)
+
+
+def _reversed(f: VectorField) -> VectorField:
+    return lambda t, u: -f(-t, u)
+
+
+def _with_batch(f: VectorField) -> VectorField:
+    return lambda t, u: f(t.squeeze(0), u.squeeze(0)).unsqueeze(0)
+
+
+def _weighted(tableau: Tableau, theta: Tensor, slopes: tuple[Tensor, ...]) -> Tensor:
+    """sum_i b_i(theta) k_i with one theta a sample."""
+    total = torch.zeros_like(slopes[0])
+    for polynomial, k in zip(tableau.interpolant, slopes, strict=True):
+        weight = torch.zeros_like(theta)
+        for coefficient in reversed(polynomial):
+            weight = (weight + coefficient) * theta
+        total = total + weight * k
+    return total
