@@ -12,7 +12,7 @@ ALPHAS, SEEDS = (0.0, 0.15, 1.0), (1, 2)
 OPTIONS = {"model": {"hidden": 50}, "points": 20_000}
 
 if __name__ == "__main__":
-    steps = int(sys.argv[1]) if len(sys.argv) > 1 else 2000
+    steps = int(sys.argv[1]) if len(sys.argv) > 1 else 20_000
     print("alpha  D_stsp  D_H    collapsed")
     for alpha in ALPHAS:
         runs = [heatbath.run("gtf.lorenz63", **OPTIONS, alpha=alpha, seed=seed, steps=steps) for seed in SEEDS]

@@ -8,7 +8,7 @@ import sys
 import heatbath
 
 if __name__ == "__main__":
-    steps = int(sys.argv[1]) if len(sys.argv) > 1 else 2000
+    steps = int(sys.argv[1]) if len(sys.argv) > 1 else 20_000
     run = heatbath.run("gtf.lorenz63", alpha=0.2, steps=steps, checkpoint_every=steps)
     for name, value in run.metrics.items():
         print(f"{name:22} {value:.4g}")
