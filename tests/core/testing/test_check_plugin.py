@@ -1,5 +1,6 @@
 """`check_plugin` passes plugins that are light and whole, and names what is wrong with others."""
 
+import sys
 from dataclasses import dataclass
 
 import pytest
@@ -83,3 +84,11 @@ def test_what_a_plugin_imports_in_a_new_process_is_named(monkeypatch, refuses, h
         "registering it, or reading its options, imports torch numpy", plugins._check_light, "gtf",
         ["heatbath.plugins.gtf.models"],
     )  # fmt: skip
+
+
+def test_what_needs_an_extra_that_is_not_installed_is_passed_over(monkeypatch, host):
+    monkeypatch.setitem(sys.modules, "torchdiffeq", None)
+    monkeypatch.delitem(sys.modules, "heatbath.solvers.ode.torchdiffeq_adapter", raising=False)
+    assert not plugins._present(host, "solvers", "torchdiffeq/dopri5")
+    assert plugins._present(host, "solvers", "rk4")
+    check_plugin(host, "solvers")

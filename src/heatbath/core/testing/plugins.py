@@ -6,6 +6,7 @@ import dataclasses
 import subprocess
 import sys
 
+from heatbath.core.errors import MissingExtra
 from heatbath.core.host import Host
 from heatbath.core.testing.expect import expect
 
@@ -30,6 +31,8 @@ def check_plugin(host: Host, name: str) -> None:
         if record.plugin != name:
             continue
         component = record.component
+        if not _present(host, kind, component.name):
+            continue
         expect(callable(host.target(kind, component.name)) or kind == "tables", f"{component.name}: not callable")
         options = host.options_type(kind, component.name)
         if options is None:
@@ -41,6 +44,15 @@ def check_plugin(host: Host, name: str) -> None:
         r.component.config.partition(":")[0] for _, r in host.snapshot() if r.plugin == name and r.component.config
     }
     _check_light(name, sorted(modules))
+
+
+def _present(host: Host, kind: str, name: str) -> bool:
+    """Whether the component's extra is installed; what needs one that is not cannot be looked at here."""
+    try:
+        host.target(kind, name)
+    except MissingExtra:
+        return False
+    return True
 
 
 def _check_light(name: str, modules: list[str]) -> None:
