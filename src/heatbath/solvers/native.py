@@ -1,7 +1,7 @@
 """Compiled kernels: small C libraries that setuptools builds as optional extensions, loaded with ctypes.
 
 A kernel's folder holds its C sources; `pyproject.toml` lists it under `ext-modules`. The library includes no Python
-header, so any C compiler with vector extensions builds it in a second. Where none was found, the plain reference is
+header, so any C compiler with vector extensions builds it, in seconds. Where none was found, the plain reference is
 used.
 """
 
@@ -16,7 +16,7 @@ from importlib.util import find_spec
 logger = logging.getLogger("heatbath")
 
 SWITCH = "HEATBATH_NATIVE"
-"""Set to 0 to leave the compiled kernels out; results then agree to rounding, not to the bit."""
+"""Set to 0 to leave the compiled kernels out; whether results then agree to the bit, each kernel's module says."""
 
 
 @functools.cache

@@ -58,6 +58,7 @@ class Reconstruction:
         self.solver = setup.build("solver", options.solver)
         self.alpha = setup.build("alpha", options.alpha, FEEDBACK)
         self.learning_rate = setup.build("learning_rate", options.learning_rate)
+        self._check_ends()
         recorded = frozenset(f"solution:{name}" for name in self.solver.records)
         self.objective = setup.objective("losses", options.losses, TRAINED | recorded)
         self.metrics = self._undriven(setup.metrics("metrics", options.metrics, MEASURED))
@@ -128,6 +129,14 @@ class Reconstruction:
             part = starts[first : first + length]
             clocks = [Clock(here.step + index, here.total) for index in range(len(part))]
             yield Piece(here, part, [self._strength(now) for now in clocks], rate)
+
+    def _check_ends(self) -> None:
+        """Before the first step, what a schedule says at both ends of the run."""
+        for clock in (Clock(0, 1), Clock(1, 1)):
+            self._strength(clock)
+            rate = self.learning_rate.value(clock)
+            if not 0.0 < rate < math.inf:
+                raise ConfigError(f"`learning_rate` must be positive and finite, got {rate}")
 
     def _strength(self, clock: Clock) -> float:
         alpha = float(self.alpha.value(clock))

@@ -25,8 +25,8 @@ from heatbath.solvers.coupling.greedy import greedy_mec, greedy_rows
 from heatbath.solvers.coupling.joint import Coupling, Indices
 from heatbath.solvers.coupling.marginals import CouplingError, Masses, code_rate, entropy, marginal, marginal_rows
 
-Encoder = Callable[[Masses, float], ArrayLike]
-"""`(p, rate)` -> labels, shape `(n,)`, or p(t | x), shape `(n, codes)`."""
+Encoder = Callable[[Masses, float], "ArrayLike | Code"]
+"""`(p, rate)` -> labels, shape `(n,)`, p(t | x), shape `(n, codes)`, or a `Code`."""
 Coupler = Callable[[Masses, Masses], Coupling]
 
 
@@ -58,7 +58,7 @@ def mecb(
         p_x: shape `(n,)`.
         p_y: shape `(m,)`.
         rate: R in bits, at least 0.
-        encoder: `(p_x, rate)` -> labels or p(t | x).
+        encoder: `(p_x, rate)` -> labels, p(t | x), or a `Code`.
         coupler: of p(t) and p_y.
 
     Raises:
@@ -69,7 +69,8 @@ def mecb(
     (0.881291, 0.881291)
     """
     source, target, rate = marginal(p_x, "p_x"), marginal(p_y, "p_y"), code_rate(rate)
-    code = Code.of(encoder(source, rate), source)
+    answer = encoder(source, rate)
+    code = answer if isinstance(answer, Code) else Code.of(answer, source)
     if code.entropy > rate + 1e-9:
         raise CouplingError(f"the encoder's code has {code.entropy:.9g} bits, more than the rate {rate:.9g}")
     return BottleneckCoupling(code, coupler(code.masses, target), rate)
