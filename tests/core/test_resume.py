@@ -29,13 +29,8 @@ SMALL["probconserv.pme"] = {
     "chunk": 2,
 }
 SMALL["probconserv.stefan"] = SMALL["probconserv.pme"]
-<<<<<<< HEAD
 SMALL["neural-ode.spiral"] = {"points": 40, "duration": 4.0, "window": 4, "batch": 2, "batches_per_epoch": 2}
 SMALL["neural-ode.digits"] = {"batch": 512, "solver": {"rtol": 1e-3, "atol": 1e-3}}
-=======
-SMALL["neural-ode.spiral"] = {"points": 60, "duration": 6.0, "window": 5, "batch": 4, "batches_per_epoch": 2}
-SMALL["neural-ode.digits"] = {"batch": 1024, "solver": {"rtol": 1e-3, "atol": 1e-3}}
->>>>>>> ode
 """Options that make a run of a few chunks take a second; `{}` where the defaults do."""
 
 
@@ -47,12 +42,7 @@ def first_party():
 @pytest.mark.parametrize("name", first_party())
 def test_a_run_that_is_cut_off_and_resumed_is_the_run_that_was_not(host, tmp_path, monkeypatch, name):
     assert name in SMALL, f"add options to SMALL that make {name} short"
-<<<<<<< HEAD
     if name == "neural-ode.digits":
         pytest.importorskip("sklearn")
-=======
-    if name in DATA:
-        pytest.importorskip(DATA[name])
->>>>>>> ode
     monkeypatch.setitem(sys.modules, "matplotlib", None)  # pictures take longer than the runs
     check_experiment(host, name, tmp_path, device="cpu", **SMALL[name])
