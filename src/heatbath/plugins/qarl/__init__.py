@@ -1,0 +1,3 @@
+"""QARL: robust adversarial reinforcement learning with a curriculum on the adversary's rationality."""
+
+from __future__ import annotations
