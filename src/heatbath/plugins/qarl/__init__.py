@@ -1,3 +1,35 @@
 """QARL: robust adversarial reinforcement learning with a curriculum on the adversary's rationality."""
 
 from __future__ import annotations
+
+from heatbath.core.hookspecs import Component, Register, hookimpl
+
+_HERE = "heatbath.plugins.qarl"
+_PAPER = "Reddi, Toelle, Peters, Chalvatzaki, D'Eramo, ICLR 2024"
+
+# name, summary, module:attribute, which is also the name of its options
+_EXPERIMENTS: tuple[tuple[str, str, str], ...] = ()
+_SCHEDULES: tuple[tuple[str, str, str], ...] = ()
+_AGENTS: tuple[tuple[str, str, str], ...] = ()
+
+
+def _options(target: str) -> str:
+    return f"{_HERE}.options:{target.partition(':')[2]}"
+
+
+@hookimpl
+def register_experiments(register: Register) -> None:
+    for name, summary, target in _EXPERIMENTS:
+        register(Component(name, summary, f"{_HERE}.{target}", _options(target), reference=_PAPER))
+
+
+@hookimpl
+def register_schedules(register: Register) -> None:
+    for name, summary, target in _SCHEDULES:
+        register(Component(name, summary, f"{_HERE}.{target}", _options(target), reference=_PAPER))
+
+
+@hookimpl
+def register_agents(register: Register) -> None:
+    for name, summary, target in _AGENTS:
+        register(Component(name, summary, f"{_HERE}.{target}", _options(target), problem="control", reference=_PAPER))
