@@ -62,7 +62,8 @@ class Grid:
             total += np.where(running, outcome.reward, 0.0)
             running &= ~outcome.ended
             observation = outcome.observation
-        return total.reshape(len(self.rows.values), len(self.columns.values), self.episodes).mean(2)
+        mean: Array = total.reshape(len(self.rows.values), len(self.columns.values), self.episodes).mean(2)
+        return mean
 
 
 def model_grid(
