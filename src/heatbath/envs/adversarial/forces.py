@@ -209,10 +209,10 @@ class BoundForces:
         xfrc_applied[..., self._rows, self._columns] = self.newtons(moves, qpos)
 
     def _warn_of_inert_axes(self, model: mujoco.MjModel, ids: Sequence[int], columns: Sequence[int]) -> None:
-        moves = _mobility(model, ids) >= _INERT
-        useful = [AXES[axis] for axis in np.flatnonzero(moves.any(0))]
-        pushed = moves.any(0)[None] if self.field.shared else moves
-        for row, column in np.argwhere(~pushed[:, columns]):
+        mobility = _mobility(model, ids)
+        useful = [AXES[axis] for axis in np.flatnonzero(mobility.max(0) >= _INERT)]
+        pushed = mobility.max(0, keepdims=True) if self.field.shared else mobility
+        for row, column in np.argwhere(pushed[:, columns] < _INERT):
             name = "no pushed body" if self.field.shared else f"body {self.bodies[row]!r} never"
             warnings.warn(
                 f"forces: {name} moves along {self.field.axes[column]!r}, so that pushes there do nothing; "

@@ -5,8 +5,8 @@ these are its environments to the last bit. Forces act in the plane of the plana
 nothing at all. Defaults of the largest force are those of the method's authors for the same robots of another suite;
 ranges of masses and frictions likewise.
 
-Reference: Towers et al., "Gymnasium", 2024; Pinto et al., "Robust adversarial reinforcement learning", ICML 2017, for the
-places; Reddi et al., ICLR 2024, for forces and ranges.
+Reference: Towers et al., "Gymnasium", 2024; Pinto et al., "Robust adversarial reinforcement learning", ICML 2017, for
+the places; Reddi et al., ICLR 2024, for forces and ranges.
 """
 
 from __future__ import annotations

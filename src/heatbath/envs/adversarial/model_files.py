@@ -26,8 +26,8 @@ def gymnasium_file(name: str) -> Callable[[], mujoco.MjModel]:
 def load(path: Path) -> mujoco.MjModel:
     """A model from its file, to the last bit what `MjModel.from_xml_path` makes of it.
 
-    Files may ask for a total mass in the compiler's attribute `settotalmass`, which MuJoCo complains about on stderr and
-    will drop (gymnasium's half_cheetah.xml does). Here it is taken out of the specification and done afterwards.
+    Files may ask for a total mass in the compiler's attribute `settotalmass`, as gymnasium's half_cheetah.xml does;
+    MuJoCo complains about it on stderr and will drop it. So it is taken out of the specification and done afterwards.
     """
     specification = mujoco.MjSpec.from_file(str(path))
     total = specification.compiler.settotalmass

@@ -1,7 +1,8 @@
 """Poles to balance and to swing up, with rewards in [0, 1] a step as dm_control's tasks of these names have them.
 
 The models are our own, with the masses and lengths that the method's ranges of masses assume, since dm_control does not
-run on every MuJoCo that this package runs on.
+run on every MuJoCo that this package runs on. Angles are copied before numpy takes their cosine: it need not give the
+same bits for the batch's strided columns as for the loop's contiguous ones.
 
 Reference: Tassa et al., "dm_control", Software Impacts 6, 2020; Reddi et al., ICLR 2024, for forces and ranges.
 """
@@ -30,17 +31,17 @@ def nearness(distance: Array, margin: float) -> Array:
 
 
 def _observe_cartpole(simulations: Simulations) -> Array:
-    place, angle = simulations.qpos[:, :1], simulations.qpos[:, 1:]
+    place, angle = simulations.qpos[:, :1], simulations.qpos[:, 1:].copy()
     return np.concatenate((place, np.cos(angle), np.sin(angle), simulations.qvel), axis=1)
 
 
 def _judge_cartpole(step: Step) -> tuple[Array, Flags]:
     """Upright, near the middle, with little effort and a slow pole: a product of four numbers in [0, 1]."""
-    qpos, qvel = step.simulations.qpos, step.simulations.qvel
-    upright = (1 + np.cos(qpos[:, 1])) / 2
-    middle = (1 + nearness(qpos[:, 0], 2.0)) / 2
+    qpos, qvel = step.simulations.qpos.T.copy(), step.simulations.qvel.T.copy()
+    upright = (1 + np.cos(qpos[1])) / 2
+    middle = (1 + nearness(qpos[0], 2.0)) / 2
     effort = (5 - np.square(step.action[:, 0].astype(np.float64))) / 5
-    slow = (1 + nearness(qvel[:, 1], 5.0)) / 2
+    slow = (1 + nearness(qvel[1], 5.0)) / 2
     return upright * middle * effort * slow, np.zeros(step.simulations.num, bool)
 
 
@@ -59,12 +60,13 @@ def _cartpole(name: str, start: Start, pole: tuple[float, float]) -> Task:
 
 
 def _observe_pendulum(simulations: Simulations) -> Array:
-    return np.concatenate((np.cos(simulations.qpos), np.sin(simulations.qpos), simulations.qvel), axis=1)
+    angle = simulations.qpos.copy()
+    return np.concatenate((np.cos(angle), np.sin(angle), simulations.qvel), axis=1)
 
 
 def _judge_pendulum(step: Step) -> tuple[Array, Flags]:
     """1 within 8 degrees of upright, else 0."""
-    upright = np.cos(step.simulations.qpos[:, 0]) >= math.cos(math.radians(8))
+    upright = np.cos(step.simulations.qpos[:, 0].copy()) >= math.cos(math.radians(8))
     return upright.astype(np.float64), np.zeros(step.simulations.num, bool)
 
 

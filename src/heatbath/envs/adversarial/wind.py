@@ -53,7 +53,7 @@ def task(course: Course) -> Task:
     """The task of a course."""
 
     def judge(step: Step) -> tuple[Array, Flags]:
-        x, y = step.simulations.qpos.T
+        x, y = step.simulations.qpos.T.copy()
         low, high = course.windy
         fallen = (low < x) & (x < high) & (y > course.cliff)
         reward = np.exp(-course.decay * np.hypot(x - course.goal, y))
