@@ -76,6 +76,8 @@ class CrossEntropy:
     """how far the law follows each fit, in (0, 1]"""
     deviation: float = 1.0
     """standard deviation of each weight at the start"""
+    bias: float = 1.0
+    """that of the bias, by that of a weight; a large one tries pushes that hardly change"""
     noise: float = 0.1
     """added to the deviations, less and less"""
     cooling: int = 10
@@ -89,6 +91,6 @@ class CrossEntropy:
                 raise ValueError(f"`{name}` must lie in (0, 1], got {getattr(self, name)}")
         if self.episodes < 1:
             raise ValueError(f"`episodes` must be at least 1, got {self.episodes}")
-        for name in ("deviation", "noise", "least", "cooling"):
+        for name in ("deviation", "bias", "noise", "least", "cooling"):
             if not 0.0 <= getattr(self, name) < float("inf"):
                 raise ValueError(f"`{name}` must be at least 0 and finite, got {getattr(self, name)}")

@@ -184,9 +184,10 @@ class Attack:
 
         stream = f"evaluate/{int(self.rows[-1]['step']) if self.rows else 0}"
         found = self._found or self._judge(self.setup.streams.fresh(stream))
+        names = {kind: getattr(self.options, kind).name for kind in LEARNING}
         drawn: dict[str, Callable[[], Picture]] = {
-            "forces": lambda: figures.forces(found.judged),
-            "directions": lambda: figures.directions(*found.forces, found.judged["none"].returns.mean()),
+            "forces": lambda: figures.forces(found.judged, names),
+            "directions": lambda: figures.directions(*found.forces, float(found.judged["none"].returns.mean())),
             "search": lambda: figures.search(self.rows, self.options.practice),
         }
         if (models := found.models) is not None:

@@ -51,6 +51,7 @@ class CrossEntropy:
         self.options = options
         shape = (observation_size + 1, action_size)
         self.mean, self.deviation = torch.zeros(shape), torch.full(shape, options.deviation)
+        self.deviation[-1] *= options.bias
         self.offset, self.scale = torch.zeros(observation_size), torch.ones(observation_size)
         self.updates = 0
         self._noted: _Playing | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from heatbath.envs.adversarial.rendering.film import Film, episode
+from heatbath.envs.adversarial.rendering.film import Film, episode, film
 from heatbath.envs.adversarial.rendering.recording import Recording, record
 
-__all__ = ["Film", "Recording", "episode", "record"]
+__all__ = ["Film", "Recording", "episode", "film", "record"]
