@@ -7,8 +7,8 @@ worker processes are among what is compared; the best of several rounds taken in
 gymnasium's vector environments are measured both ways of resetting: in the same step, as ours do, and in the next one,
 their default, where every episode has a step that simulates nothing and is counted all the same. Ours also carry an
 adversary, who pushes at random; the others cannot. Gates compare with the faster of the two ways. `mujoco.batch alone`
-only steps: no moves written, no observations, rewards or resets. It is the most that can be had, and says whether a
-second core was free.
+only steps: no moves written, no observations, rewards or resets (so its Hoppers soon lie on the ground). It is about
+the most that can be had, and says whether a second core was free.
 
 Gates are printed with what was measured; where one fails the exit code is 1.
 """
