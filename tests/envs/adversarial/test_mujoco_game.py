@@ -7,6 +7,8 @@ import pytest
 mujoco = pytest.importorskip("mujoco")
 pytest.importorskip("gymnasium")
 
+from mujoco import batch  # noqa: E402
+
 from heatbath.core.errors import ConfigError, InvalidInput, NotFinite  # noqa: E402
 from heatbath.envs.adversarial.forces import ForceField  # noqa: E402
 from heatbath.envs.adversarial.mujoco_game import MujocoGame  # noqa: E402
@@ -16,13 +18,15 @@ from tests.envs.adversarial.games import make, moves  # noqa: E402
 RAIL = """
 <mujoco>
   <option timestep="1" gravity="0 0 0"/>
-  <worldbody><body name="car"><joint name="rail" type="slide" axis="1 0 0"/><geom size=".1" mass="1"/></body></worldbody>
+  <worldbody>
+    <body name="car"><joint name="rail" type="slide" axis="1 0 0"/><geom size=".1" mass="1"/></body>
+  </worldbody>
   <actuator><motor joint="rail" ctrllimited="true" ctrlrange="-1 1"/></actuator>
 </mujoco>
 """
 
 
-def rail(horizon, ends_at=3.0, simulations=2, **chosen):
+def rail(horizon, ends_at=3.0, simulations=2, xml=RAIL, **chosen):
     """Cars that begin at 100, 200, ... (by their seed) and go on by one a step; the episode ends after `ends_at`."""
 
     def start(rng, qpos, qvel):
@@ -33,7 +37,7 @@ def rail(horizon, ends_at=3.0, simulations=2, **chosen):
         return travelled.copy(), travelled >= ends_at
 
     task = Task(
-        "rail", lambda: mujoco.MjModel.from_xml_string(RAIL), 1, ForceField(("car",), "x"), horizon, start,
+        "rail", lambda: mujoco.MjModel.from_xml_string(xml), 1, ForceField(("car",), "x"), horizon, start,
         positions_and_velocities(), judge,
     )  # fmt: skip
     return MujocoGame(task, simulations, **chosen)
@@ -151,11 +155,15 @@ def test_a_run_with_many_failures_is_stopped(serial, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     game = make("Hopper", 10, max_force=1e12, serial=serial)
     game.reset(0)
-    broken = 0
+    broken = []
+
+    def play():
+        while len(broken) < 100:
+            broken.append(game.step(np.ones((10, 3)), np.ones((10, 2))).failed.sum())
+
     with pytest.raises(NotFinite, match=r"hopper: \d+ of the last 1000 steps.*more than 50; check forces and masses"):
-        for _ in range(100):
-            broken += game.step(np.ones((10, 3)), np.ones((10, 2))).failed.sum()
-    assert 40 <= broken <= 50
+        play()
+    assert 40 <= sum(broken) <= 50
     assert not list(tmp_path.iterdir()), "MuJoCo left its log"
 
 
@@ -234,3 +242,39 @@ def test_steps_do_not_gather_memory():
     grown, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert grown < 50_000
+
+
+def test_an_error_of_mujoco_is_that_simulations_failure_alone(monkeypatch):
+    game = make("Hopper")
+    step = game.simulations._batch.step
+
+    def breaking(**chosen):
+        step(ids=[0, 2], **chosen)
+        raise batch.SimulationError(np.array([1]), "out of memory")
+
+    game.reset(0)
+    monkeypatch.setattr(game.simulations._batch, "step", breaking)
+    outcome = game.step(np.zeros((3, 3)), np.zeros((3, 2)))
+    assert outcome.failed.tolist() == outcome.truncated.tolist() == [False, True, False]
+
+
+def test_an_error_of_mujoco_in_the_loop_is_too(monkeypatch):
+    game, step = make("Hopper", serial=True), mujoco.mj_step
+
+    def breaking(model, data, nstep):
+        if data is game.simulations._data[1]:
+            raise mujoco.FatalError("out of memory")
+        step(model, data, nstep=nstep)
+
+    game.reset(0)
+    monkeypatch.setattr(mujoco, "mj_step", breaking)
+    outcome = game.step(np.zeros((3, 3)), np.zeros((3, 2)))
+    assert outcome.failed.tolist() == outcome.truncated.tolist() == [False, True, False]
+
+
+def test_controls_are_bounded_where_their_actuator_is():
+    assert rail(3).protagonist_space.high.tolist() == [1]
+    free = rail(3, xml=RAIL.replace('ctrllimited="true" ctrlrange="-1 1"', ""))
+    assert free.protagonist_space.low.tolist() == [-np.inf]
+    free.reset(0)
+    assert free.step(np.full((2, 1), 50.0), STILL).final_observation[0, 1] > 2
