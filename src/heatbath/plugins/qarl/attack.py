@@ -64,7 +64,7 @@ class Attack:
 
     def __init__(self, options: opt.Attack, setup: Setup) -> None:
         self.options, self.setup, self.generator = options, setup, setup.generator
-        self.counts = {kind: options.others for kind in LEARNING} | {"adversary": options.population}
+        self.counts = dict.fromkeys(LEARNING, options.others) | {"adversary": options.population}
         self.game = self._game("env", sum(self.counts.values()))
         self.judged = self._game("env.judged", len(KINDS) * options.episodes)
         degrees = np.linspace(0.0, 360.0, options.directions, endpoint=False)
@@ -199,12 +199,13 @@ class Attack:
     def _film(self, kind: str) -> Picture:
         """An episode without a force, and one under the worst, side by side."""
         from heatbath.envs.adversarial import rendering
+        from heatbath.plugins.qarl.attack_figures import label
 
         generator = self.setup.streams.fresh(f"{self.setup.path}/film")
         game = self._game("env.shown", 1)
         assert isinstance(game, MujocoGame)
         recordings = []
-        for name, agent in (("no force", self.still), (kind.replace("_", "-"), self.adversaries[kind])):
+        for name, agent in ((label("none"), self.still), (label(kind), self.adversaries[kind])):
             seats = [self._seat("protagonist", self.protagonist, game, 1, generator)]
             seats.append(self._seat(name, agent, game, 1, generator))
             for seat in seats:
@@ -216,7 +217,7 @@ class Attack:
     # Keeping
 
     def barrier(self) -> None:
-        """Every step and every evaluation begins its environments anew, at a seed of its own: there is nothing to do."""
+        """Nothing to do: every step and every evaluation begins its environments anew, at a seed of its own."""
 
     def state_dict(self) -> dict[str, Any]:
         return {"rows": [dict(row) for row in self.rows]}

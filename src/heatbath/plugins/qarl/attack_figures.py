@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.projections.polar import PolarAxes
+from matplotlib.ticker import MaxNLocator
 
 from heatbath.envs.adversarial.game import Array
 from heatbath.envs.adversarial.grid import Grid
@@ -13,6 +15,12 @@ from heatbath.plugins.qarl.episodes import Episodes
 
 DARK, RED, GREY, GOLD, BLUE = "#1f3b57", "#d1495b", "#9aa5b1", "#c98a1b", "#4f83b5"
 COLOURS = {"none": GREY, "adversary": RED, "constant": DARK, "bang_bang": GOLD, "random": BLUE}
+_COURSES = (
+    ("return_{}", 1.0, ":", "all that are tried"),
+    ("{}/return_mean", -1.0, ".-", "the law's mean"),
+    ("{}/return_best", -1.0, ".-", "the best so far"),
+)
+"""What is drawn of a search: names in a step's metrics, their sign, how, and in words."""
 RESAMPLED = 2000
 """Bootstrap samples of an interval."""
 
@@ -71,15 +79,10 @@ def directions(grid: Grid, returns: Array, nominal: float) -> Figure:
     strengths, degrees = grid.rows.values, grid.columns.values
     shades = [(*(1.0 - (1.0 - np.array(_rgb(RED))) * share),) for share in np.linspace(0.3, 1.0, len(strengths))]
     if len(degrees) == 2:
-        figure = Figure(figsize=(5.5, 3.8), layout="constrained")
-        axes = figure.subplots()
-        force = np.concatenate((-strengths[::-1], [0.0], strengths))
-        axes.plot(force, np.concatenate((returns[::-1, 1], [nominal], returns[:, 0])), "o-", color=RED)
-        axes.set(xlabel="constant force, parts of the largest", ylabel="return")
-        axes.spines[["top", "right"]].set_visible(False)
-        return figure
+        return _line(strengths, returns, nominal)
     figure = Figure(figsize=(5.6, 5.4), layout="constrained")
-    axes = figure.subplots(subplot_kw={"projection": "polar"})
+    axes = figure.add_subplot(projection="polar")
+    assert isinstance(axes, PolarAxes)
     angles = np.radians(np.append(degrees, degrees[0] + 360.0))
     everywhere = np.linspace(0.0, 2.0 * np.pi, 181)
     axes.plot(everywhere, np.full(181, nominal), color=GREY, linestyle="--", linewidth=1.2, label="no force")
@@ -94,6 +97,17 @@ def directions(grid: Grid, returns: Array, nominal: float) -> Figure:
     return figure
 
 
+def _line(strengths: Array, returns: Array, nominal: float) -> Figure:
+    """The same for a force that has two directions."""
+    figure = Figure(figsize=(5.5, 3.8), layout="constrained")
+    axes = figure.subplots()
+    force = np.concatenate((-strengths[::-1], [0.0], strengths))
+    axes.plot(force, np.concatenate((returns[::-1, 1], [nominal], returns[:, 0])), "o-", color=RED)
+    axes.set(xlabel="constant force, parts of the largest", ylabel="return")
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
 def search(rows: Sequence[Mapping[str, float]], practice: int) -> Figure:
     """Mean returns of the player in every step, by who plays against it.
 
@@ -104,17 +118,15 @@ def search(rows: Sequence[Mapping[str, float]], practice: int) -> Figure:
     figure = Figure(figsize=(7.5, 4.0), layout="constrained")
     axes = figure.subplots()
     for kind, colour in COLOURS.items():
-        points = [(row["step"], row[f"return_{kind}"]) for row in rows if f"return_{kind}" in row]
-        if points:
-            name = "practice, no force" if kind == "none" else f"{label(kind)}: all that are tried"
-            axes.plot(*zip(*points, strict=True), ".-", color=colour, label=name)
-    best = [(row["step"], -row["adversary/return_mean"]) for row in rows if "adversary/return_mean" in row]
-    if best:
-        axes.plot(*zip(*best, strict=True), color=RED, linestyle="--", linewidth=1.2, label="searched: the law's mean")
+        for key, sign, style, what in _COURSES:
+            points = [(row["step"], sign * row[key.format(kind)]) for row in rows if key.format(kind) in row]
+            if points and not (kind == "adversary" and "best" in key):
+                name = "practice, no force" if kind == "none" else f"{label(kind)}: {what}"
+                axes.plot(*zip(*points, strict=True), style, color=colour, label=name)
     if practice:
         axes.axvline(practice + 0.5, color=GREY, linewidth=0.8)
     axes.set(xlabel="step of the search", ylabel="mean return")
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, fontsize="small", loc="center left", bbox_to_anchor=(1.0, 0.5))
     return figure

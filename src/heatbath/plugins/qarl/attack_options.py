@@ -13,9 +13,9 @@ from heatbath.core.plan import Plan
 class Attack:
     """A player under the forces that adversaries find against it."""
 
-    plan: ClassVar[Plan] = Plan(steps=12)
+    plan: ClassVar[Plan] = Plan(steps=10)
 
-    env: Pick = pick("envs", "hopper", problem="two-player", max_force=3.0)
+    env: Pick = pick("envs", "hopper", problem="two-player", max_force=5.0)
     """the game; `max_force` is the adversaries' limit in N"""
     horizon: int = 300
     """control steps of an episode, if the game's own limit does not end it before"""
@@ -23,7 +23,7 @@ class Attack:
     """who is attacked; it learns in `practice` only"""
     practice: int = 0
     """first steps of the run, in which the protagonist learns and nothing pushes"""
-    adversary: Pick = pick("agents", "qarl.cross-entropy", problem="control")
+    adversary: Pick = pick("agents", "qarl.cross-entropy", problem="control", episodes=1, bias=3.0)
     """who looks for the worst force"""
     constant: Pick = pick("agents", "qarl.constant", problem="control")
     """a second adversary, to hold the first against"""
@@ -35,7 +35,7 @@ class Attack:
     """simulations of a step in which the adversary plays"""
     others: int = 16
     """simulations of a step in which each of the other three plays"""
-    episodes: int = 24
+    episodes: int = 20
     """of an evaluation, under each kind of force"""
     directions: int = 16
     """of constant forces in an evaluation, evenly spaced"""

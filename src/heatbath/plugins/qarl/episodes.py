@@ -92,9 +92,7 @@ class Episodes:
         return Episodes(self.returns[which], self.lengths[which], self.fell[which], self.failed[which])
 
 
-def play(
-    game: BatchGame, protagonist: Seat, adversaries: Sequence[Seat], *, seed: int, horizon: int
-) -> Episodes:
+def play(game: BatchGame, protagonist: Seat, adversaries: Sequence[Seat], *, seed: int, horizon: int) -> Episodes:
     """One episode in each simulation; the adversaries share them out in order.
 
     A simulation whose episode is over goes on, since all are stepped together, but its players are told of rewards

@@ -39,8 +39,8 @@ HOPPER = Gait(
     ),
     bias=(1.673, 0.922, 2.005),
 )
-"""Hops forwards at about 2.2 m/s, in gymnasium's Hopper-v5, and has never been pushed. Rounded to three digits, the law's
-mean after
+"""Hops forwards at about 1.8 m/s in gymnasium's Hopper-v5, and has never been pushed. Rounded to three digits, the mean
+of the law after
 
     heatbath run qarl.attack --protagonist qarl.cross-entropy --protagonist.episodes 2 --protagonist.cooling 50
         --protagonist.deviation 0.5 --protagonist.elite 0.125 --practice 80 --steps 80 --population 125 --others 1

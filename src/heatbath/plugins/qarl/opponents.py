@@ -35,7 +35,9 @@ def directions(size: int) -> Tensor:
 def one_direction(given: tuple[float, ...], size: int) -> Tensor:
     """An option's direction as a row, shape `(1, size)`. Raises `ConfigError` where it has another size."""
     if len(given) != size:
-        raise ConfigError(f"`direction` has {len(given)} numbers, the player's action has {size}; leave it out to try all")
+        raise ConfigError(
+            f"`direction` has {len(given)} numbers, the player's action has {size}; leave it out to try all"
+        )
     return torch.tensor([given])
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import reduce
 from pathlib import Path
 from typing import Literal
 
@@ -23,7 +24,7 @@ from heatbath.envs.adversarial.rendering.view import View, pose
 Backend = Literal["auto", "flat", "egl", "osmesa", "glfw", "cgl"]
 RATE = 25.0
 """Pictures a second."""
-COLOURS = 128
+COLOURS = 160
 CAPTION = 22
 """Height of the line above each picture, in pixels."""
 
@@ -54,7 +55,8 @@ class Film:
         """One palette for all pictures: what stands still does not flicker, and takes no space."""
         images = [Image.fromarray(frame) for frame in self.frames]
         sample = Image.fromarray(np.concatenate(self.frames[:: max(1, len(images) // 6)]))
-        palette = sample.quantize(COLOURS)
+        # Bodies and arrows are thin: by their area, all colours would go to the ground and the sky.
+        palette = sample.quantize(COLOURS, method=Image.Quantize.MAXCOVERAGE)
         first, *rest = [image.quantize(palette=palette, dither=Image.Dither.NONE) for image in images]
         first.save(path, save_all=True, append_images=rest, duration=round(1000.0 / self.rate), loop=0)
 
@@ -124,15 +126,21 @@ def film(
             f"{width} x {height} pixels, speed {speed}"
         )
     chosen = (opengl.available() or "flat") if backend == "auto" else backend
-    strips = [_strip(title, recording, width, height, speed, chosen) for title, recording in recordings.items()]
+    views = [View.of(recording, width / height) for recording in recordings.values()]
+    strips = []
+    for (title, recording), own in zip(recordings.items(), views, strict=True):
+        view = reduce(View.__or__, views, own)
+        strips.append(_strip(title, recording, view, width, height, speed, chosen))
     longest = max(len(strip) for strip in strips)
     strips = [np.concatenate((strip, np.repeat(strip[-1:], longest - len(strip), 0))) for strip in strips]
     return Film(np.concatenate(strips, axis=2))
 
 
-def _strip(title: str, recording: Recording, width: int, height: int, speed: float, backend: str) -> NDArray[np.uint8]:
+def _strip(
+    title: str, recording: Recording, view: View, width: int, height: int, speed: float, backend: str
+) -> NDArray[np.uint8]:
     """The pictures of one recording."""
-    model, data, view = recording.model, mujoco.MjData(recording.model), View.of(recording, width / height)
+    model, data = recording.model, mujoco.MjData(recording.model)
     canvas: FlatCanvas | GLCanvas
     if backend == "flat":
         canvas = FlatCanvas(model, view, width, height)

@@ -77,7 +77,9 @@ class FlatCanvas:
         first = np.floor((centre[0] - width / self.scale) / every)
         for number in np.arange(first, first + 2 * width / self.scale / every + 2):
             x = width / 2 + (number * every - centre[0]) * self.scale
-            pen.line((x, horizon, x, height if self.view.top else horizon + 0.03 * height), fill=GRID, width=OVERSAMPLED)
+            pen.line(
+                (x, horizon, x, height if self.view.top else horizon + 0.03 * height), fill=GRID, width=OVERSAMPLED
+            )
         if self.view.top:
             first = np.floor((centre[1] - height / self.scale) / every)
             for number in np.arange(first, first + 2 * height / self.scale / every + 2):
@@ -127,9 +129,9 @@ def _surface(model: mujoco.MjModel, geom: int) -> Array | None:
     kind, size = mujoco.mjtGeom(model.geom_type[geom]), model.geom_size[geom]
     kinds = mujoco.mjtGeom
     if kind == kinds.mjGEOM_BOX:
-        return CORNERS * size
+        return np.asarray(CORNERS * size)
     if kind in (kinds.mjGEOM_SPHERE, kinds.mjGEOM_ELLIPSOID):
-        return _ball() * (size if kind == kinds.mjGEOM_ELLIPSOID else size[0])
+        return np.asarray(_ball() * (size if kind == kinds.mjGEOM_ELLIPSOID else size[0]))
     if kind == kinds.mjGEOM_CAPSULE:
         ends = np.array((0.0, 0.0, size[1]))
         return np.concatenate((_ball() * size[0] + ends, _ball() * size[0] - ends))
@@ -152,7 +154,9 @@ def _ball() -> Array:
 def _colour(model: mujoco.MjModel, geom: int) -> tuple[int, int, int]:
     """The geom's own, or its material's, less vivid."""
     material = model.geom_matid[geom]
-    own = model.geom_rgba[geom, :3] if material < 0 or (model.geom_rgba[geom] != 0.5).any() else model.mat_rgba[material]
+    own = (
+        model.geom_rgba[geom, :3] if material < 0 or (model.geom_rgba[geom] != 0.5).any() else model.mat_rgba[material]
+    )
     hue, lightness, saturation = colorsys.rgb_to_hls(*(float(part) for part in own[:3]))
     red, green, blue = colorsys.hls_to_rgb(hue, 0.35 + 0.5 * lightness, 0.8 * saturation)
     return round(255 * red), round(255 * green), round(255 * blue)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import mujoco
 import numpy as np
@@ -13,6 +13,9 @@ from heatbath.envs.adversarial.rendering.recording import Recording
 ARROW = 0.45
 """Length of the longest arrow, in parts of the scene's height."""
 STILL = 1e-9
+FAR = 1.5
+"""How much larger than the moving bodies a scene may be before the camera goes along with them."""
+MARGIN = 1.35
 MARKS = 4.0
 """Marks on the ground in a scene's height."""
 
@@ -49,6 +52,18 @@ class View:
     mark: float
     force_scale: float
 
+    def __or__(self, other: View) -> View:
+        """This view, at the scale at which the other can be seen too."""
+        larger = self if self.size >= other.size else other
+        scales = [view.force_scale * larger.size / view.size for view in (self, other) if view.force_scale > 0.0]
+        return replace(
+            self,
+            size=larger.size,
+            follows=self.follows or other.follows,
+            mark=larger.mark,
+            force_scale=min(scales, default=0.0),
+        )
+
     @classmethod
     def of(cls, recording: Recording, aspect: float) -> View:
         """One in which the whole recording can be seen.
@@ -73,9 +88,10 @@ class View:
         top = bool(np.ptp(at[..., 2], 0).max() < STILL and np.ptp(at[..., 1], 0).max() > STILL)
         vertical = 1 if top else 2
         alone = float(np.max(np.max(highs, 0)[vertical] - np.min(lows, 0)[vertical]))
+        near = max(alone, float(np.max(np.array(highs) - np.array(lows), 0)[0]) / aspect)
         whole = max(alone, float(high[0] - low[0]) / aspect)
-        follows = whole > 2.0 * max(alone, float(np.max(np.array(highs) - np.array(lows), 0)[0]) / aspect)
-        size = 1.35 * (max(alone, float(np.max(np.array(highs) - np.array(lows), 0)[0]) / aspect) if follows else whole)
+        follows = whole > FAR * near
+        size = MARGIN * (near if follows else whole)
         floors = [float(data.geom_xpos[geom][2]) for geom in range(model.ngeom) if geom not in solid]
         strongest = recording.strongest
         return cls(
