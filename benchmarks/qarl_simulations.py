@@ -1,8 +1,8 @@
 """Two-player simulations beside what they replace, in one run, as ratios.
 
-    python benchmarks/qarl_envs.py [--only simulations] [--rounds 25] [--patience 0] [--write]
+    python benchmarks/qarl_simulations.py [--rounds 25] [--patience 0] [--write]
 
-`simulations`: Hopper under random moves, resets included, in control steps per second of wall time, since threads and
+Hopper under random moves, resets included, in control steps per second of wall time, since threads and
 worker processes are among what is compared; the best of several rounds taken in turns, so that a disturbance meets all.
 gymnasium's vector environments are measured both ways of resetting: in the same step, as ours do, and in the next one,
 their default, where every episode has a step that simulates nothing and is counted all the same. Ours also carry an
@@ -40,7 +40,7 @@ from heatbath.envs.adversarial.options import Hopper as HopperOptions
 from heatbath.envs.adversarial.options import InvertedPendulum as InvertedPendulumOptions
 from heatbath.envs.adversarial.simulations import no_log_file
 
-RESULTS = Path(__file__).with_name("results") / "qarl_envs.md"
+RESULTS = Path(__file__).with_name("results") / "qarl_simulations.md"
 DRAWN = 200
 """Vector steps of random moves, drawn before the clock starts and repeated."""
 
@@ -198,15 +198,8 @@ def simulations(report: Report, rounds: int, patience: float) -> None:
         report.say(f"| {name} | {one:.0f} | {first:.0f} | {second:.0f} | {first / one:.2f}, {second / one:.2f} |")
 
 
-# One section each: a function of the report, the number of rounds and the patience.
-SECTIONS: dict[str, Callable[[Report, int, float], None]] = {
-    "simulations": simulations,
-}
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", choices=SECTIONS, help="one section")
     parser.add_argument("--rounds", type=int, default=25, help="of which the best counts")
     parser.add_argument("--patience", type=float, default=0.0, help="seconds to wait for a quiet moment")
     parser.add_argument("--write", action="store_true", help=f"also into results/{RESULTS.name}")
@@ -216,11 +209,9 @@ def main() -> int:
         f"{dt.date.today()}, {platform.processor() or platform.machine()}, MuJoCo {mujoco.__version__}, "
         f"gymnasium {gymnasium.__version__}, numpy {np.__version__}; best of {arguments.rounds} rounds"
     )
-    for name, section in SECTIONS.items():
-        if arguments.only in (None, name):
-            report.say(f"\n## {name}\n")
-            with no_log_file():
-                section(report, arguments.rounds, arguments.patience)
+    report.say("")
+    with no_log_file():
+        simulations(report, arguments.rounds, arguments.patience)
     report.say("")
     report.say("All gates hold." if not report.failed else f"Gates that fail: {'; '.join(report.failed)}.")
     if arguments.write:
