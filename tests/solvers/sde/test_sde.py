@@ -267,7 +267,19 @@ class TestWhatGoesWrong:
     def test_too_many_steps(self) -> None:
         solution = solver("sosri", max_steps=4).solve(problem(10), generator=seeded())
         assert solution.stats["status"] == "too many steps"
-        assert "4 steps were attempted; t = " in str(solution.stats["message"])
+        assert "4 steps were attempted; at t = " in str(solution.stats["message"])
+
+    @pytest.mark.parametrize("method", [EulerMaruyama, Milstein])
+    def test_fixed_steps_that_leave_the_numbers(self, method: Any) -> None:
+        def drift(t: float, u: Tensor) -> Tensor:
+            return -u if t < 0.5 else math.nan * u
+
+        posed = StochasticInitialValue(drift, shake, torch.ones(3, dtype=torch.float64), (0.0, 0.25, 1.0))
+        solution = method(opt.Fixed(0.05), None).solve(posed, generator=seeded())
+        assert not solution.ok
+        assert solution.stats["status"] == "not finite"
+        assert "not finite at t = 1; at t = 0.25 the largest |y| is" in str(solution.stats["message"])
+        assert bool(solution.value[1].isfinite().all())
 
     def test_what_is_refused(self) -> None:
         start = torch.ones(3, dtype=torch.float64)
@@ -280,8 +292,10 @@ class TestWhatGoesWrong:
             solver("sosri").solve(wide, generator=seeded())
         for options, message in (
             ({"rtol": -1.0}, "at least 0"),
+            ({"first_step": math.nan}, "`first_step` at least 0"),
+            ({"controller": "pid"}, "`controller` must be one of i, pi, got 'pid'"),
             ({"max_steps": 0}, "`max_steps` must be at least 1"),
-            ({"most_growth": 1.0}, "`most_growth` more than 1"),
+            ({"most_growth": 1.0}, "`most_growth` must be more than 1"),
         ):
             with pytest.raises(ValueError, match=message):
                 opt.Adaptive(**options)  # type: ignore[arg-type]
@@ -308,8 +322,11 @@ def test_fixed_steps_wait_for_nothing(accelerator: Accelerator) -> None:
     start = torch.ones(8, dtype=torch.float64).to(accelerator.device)
     posed = StochasticInitialValue(growth, shake, start, (0.0, 0.1))
     with accelerator.counting() as counts:
-        EulerMaruyama(opt.Fixed(step=0.01), None).solve(posed, generator=accelerator.generator())
+        EulerMaruyama(opt.Fixed(step=0.01, check=False), None).solve(posed, generator=accelerator.generator())
     assert (counts.syncs, counts.uploads) == (0, 0), counts
+    with accelerator.counting() as counts:
+        EulerMaruyama(opt.Fixed(step=0.01), None).solve(posed, generator=accelerator.generator())
+    assert (counts.syncs, counts.uploads) == (1, 0), counts  # at the end: is all finite?
 
 
 @pytest.mark.gpu

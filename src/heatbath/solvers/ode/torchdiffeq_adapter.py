@@ -24,7 +24,7 @@ from heatbath.core.errors import InvalidInput
 from heatbath.solvers.ode import options as opt
 from heatbath.solvers.ode import status
 from heatbath.solvers.ode.explicit import check
-from heatbath.solvers.ode.steps import rms
+from heatbath.solvers.ode.steps import like_state, rms
 from heatbath.solvers.ode.tableaux import ADAPTIVE, Tableau
 
 RECORDS = frozenset({"t", "h", "error", "stiffness", "proposal"})
@@ -74,7 +74,7 @@ class _Open:
         """The state after the hook."""
         assert self.on_step is not None
         replaced = self.on_step(self.sign * t, y, {"h": self.sign * h})
-        return y if replaced is None else replaced
+        return y if replaced is None else like_state("a state from `on_step`", replaced, y)
 
     def _interp_fit(self, y0: Tensor, y1: Tensor, k: Tensor, dt: Tensor) -> Any:
         """E = rms(h k error / (atol + rtol max(|y0|, |y1|))),  S = ||k_i - k_j|| / ||g_i - g_j||; k has stages last."""
@@ -239,10 +239,7 @@ class _Counted:
 
     def __call__(self, t: Any, y: Tensor) -> Tensor:
         self.count += 1
-        slope = self.f(t, y)
-        if slope.shape != y.shape:
-            raise InvalidInput(f"the derivative must have the state's shape {tuple(y.shape)}, got {tuple(slope.shape)}")
-        return slope
+        return like_state("the derivative", self.f(t, y), y)
 
 
 def _nothing(record: frozenset[str]) -> dict[str, Any]:
