@@ -188,8 +188,8 @@ class TestAdaptive:
         posed = StochasticInitialValue(drift, diffusion, start, (0.0, 0.4, 2.0))
         stats = solver(name).solve(posed, generator=seeded()).stats
         attempts = int(stats["accepted"]) + int(stats["rejected"])
-        checked = 1  # of shapes, before the start
-        assert calls["drift"] == calls["diffusion"] == int(stats["evaluations"]) + checked
+        assert calls["drift"] == int(stats["evaluations"]) + 1  # shapes are checked before the start
+        assert calls["diffusion"] == int(stats["evaluations"]) + (3 if METHODS[name].additive else 1)  # and additivity
         assert stats["evaluations"] == 2 + METHODS[name].stages * attempts
 
     def test_errors_are_at_most_one_and_fall_with_the_tolerance(self) -> None:
@@ -290,6 +290,11 @@ class TestWhatGoesWrong:
         wide = StochasticInitialValue(growth, lambda t, u: torch.outer(u, u), start, (0.0, 1.0))
         with pytest.raises(InvalidInput, match=r"the diffusion must have the state's shape \(3,\).*got \(3, 3\)"):
             solver("sosri").solve(wide, generator=seeded())
+        with pytest.raises(InvalidInput, match="sra1 is for additive noise, and the diffusion at t = 0 depends on the"):
+            solver("sra1").solve(problem(3), generator=seeded())
+        quiet = StochasticInitialValue(growth, shake, torch.ones(1), (0.0, 1e-9))
+        with pytest.warns(RuntimeWarning, match="below ten times the round-off of torch.float32"):
+            solver("sosri", rtol=1e-8, atol=1e-8).solve(quiet, generator=seeded())
         for options, message in (
             ({"rtol": -1.0}, "at least 0"),
             ({"first_step": math.nan}, "`first_step` at least 0"),

@@ -81,7 +81,7 @@ class ExplicitRungeKutta:
                 combined.
         """
         check(problem)
-        _warn_of_round_off(self.options, problem.initial_state)
+        warn_of_round_off(self.options.rtol, self.options.atol, problem.initial_state)
         slope = problem.derivative(problem.times[0], problem.initial_state)
         like_state("the derivative", slope, problem.initial_state)
         controller = CONTROLLERS[self.options.controller]
@@ -122,12 +122,12 @@ def check(problem: InitialValue) -> None:
         raise InvalidInput(f"`initial_state` must be a tensor of floating point, got {kind}")
 
 
-def _warn_of_round_off(options: Adaptive, state: Tensor) -> None:
-    """A relative tolerance near round-off makes the error estimate noise, and the steps short."""
+def warn_of_round_off(rtol: float, atol: float, state: Tensor) -> None:
+    """A tolerance near round-off makes the error estimate noise, and the steps short."""
     eps = torch.finfo(state.dtype).eps
-    if options.rtol < 10 * eps and options.atol < 10 * eps:
+    if rtol < 10 * eps and atol < 10 * eps:
         warnings.warn(
-            f"tolerances {options.rtol:g} and {options.atol:g} are below ten times the round-off of {state.dtype} "
+            f"tolerances {rtol:g} and {atol:g} are below ten times the round-off of {state.dtype} "
             f"({eps:.1e}): step sizes will follow noise; use float64, or tolerances from {10 * eps:.0e} on",
             RuntimeWarning,
             stacklevel=3,

@@ -15,6 +15,7 @@ from heatbath.core.contracts import NOTHING, Solution, StepHook, StochasticIniti
 from heatbath.core.errors import InvalidInput
 from heatbath.solvers.ode import status
 from heatbath.solvers.ode.controllers import PI, Controller, I
+from heatbath.solvers.ode.explicit import warn_of_round_off
 from heatbath.solvers.ode.steps import Tolerance, like_state
 from heatbath.solvers.sde import options as opt
 from heatbath.solvers.sde import tableaux
@@ -62,10 +63,13 @@ class StochasticRungeKutta:
         """States at `problem.times`, shape `(len(times), *initial_state.shape)`.
 
         Raises:
-            InvalidInput: for times that do not increase, a drift or diffusion of another shape than the state, and
-                without a generator.
+            InvalidInput: for times that do not increase, a drift or diffusion of another shape than the state, noise
+                that is not additive where the method needs it, and without a generator.
         """
         check(problem)
+        warn_of_round_off(self.options.rtol, self.options.atol, problem.initial_state)
+        if self.tableau.additive:
+            _check_additive(problem, self.tableau.name)
         generator = given(generator)
         return _Integration(self, problem, record, on_step, generator).run()
 
@@ -276,6 +280,16 @@ def check(problem: StochasticInitialValue) -> None:
         with torch.no_grad():
             value = field(times[0], state)
         like_state(f"the {name}", value, state, "" if name == "drift" else "; noise is diagonal")
+
+
+@torch.no_grad()
+def _check_additive(problem: StochasticInitialValue, name: str) -> None:
+    """Compare the diffusion at two states. Where it depends on the state, the law would be wrong, and nothing show it."""
+    t, u = problem.times[0], problem.initial_state
+    if not torch.equal(problem.diffusion(t, u), problem.diffusion(t, u + 0.5)):
+        raise InvalidInput(
+            f"{name} is for additive noise, and the diffusion at t = {t:g} depends on the state: choose sosri or sosri2"
+        )
 
 
 def _column(name: str, items: list[Any], u: Tensor) -> Tensor:
