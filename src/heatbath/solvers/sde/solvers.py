@@ -284,7 +284,7 @@ def check(problem: StochasticInitialValue) -> None:
 
 @torch.no_grad()
 def _check_additive(problem: StochasticInitialValue, name: str) -> None:
-    """Compare the diffusion at two states. Where it depends on the state, the law would be wrong, and nothing show it."""
+    """Compare the diffusion at two states: where it depends on the state, the law would be wrong in silence."""
     t, u = problem.times[0], problem.initial_state
     if not torch.equal(problem.diffusion(t, u), problem.diffusion(t, u + 0.5)):
         raise InvalidInput(
