@@ -64,6 +64,8 @@ def steps(trace: Mapping[str, Any]) -> Figure:
         axes.stairs(values, edges, baseline=None, color=TRUE, linewidth=1.2)
         axes.plot((edges[:-1] + edges[1:]) / 2, values, ".", color=LEARNED, markersize=4)
         axes.set(ylabel=label, yscale="log" if values.min() > 0 and values.max() > 20 * values.min() else "linear")
+        if np.ptp(values) <= 1e-6 * np.abs(values).max():
+            axes.set_ylim(0, 1.5 * np.abs(values).max() or 1.0)  # else the axis would show round-off
     if len(rows) > 1 and "error" in trace:
         panels[1].axhline(1.0, color=LEARNED, linewidth=1, linestyle=":")
         panels[1].set_ylim(top=4.0 if panels[1].get_yscale() == "log" else 1.2)
