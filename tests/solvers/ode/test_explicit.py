@@ -36,6 +36,7 @@ def test_registered_solvers_conform(host: Host, name: str) -> None:
         {"backward": "checkpointed"},
         {"differentiate_step_size": True},
         {"land": True},
+        {"steps": "sample"},
     ],
     ids=str,
 )
