@@ -15,6 +15,7 @@ from heatbath.core.testing.conditioning import check_conditioning
 from heatbath.core.testing.couplings import check_coupler, check_encoder
 from heatbath.core.testing.examples import build
 from heatbath.core.testing.expect import expect, global_generators_untouched, same
+from heatbath.core.testing.games import check_game
 
 RATE = 0.7
 
@@ -44,6 +45,7 @@ EXACT = {
     "bottleneck": (check_encoder, 1e-9),
     "conditioning": (check_conditioning, 1e-9),
     "coupling": (check_coupler, 1e-9),
+    "game": (check_game, 1e-9),
 }
 """By problem: the check of its own, and the error that is allowed if none is given."""
 
@@ -116,8 +118,8 @@ def _check_answer(name: str, solution: Solution, start: Tensor, expected: Tensor
 def _check_hook(name: str, solver: Solver, pose: Callable[[Tensor], Any], start: Tensor, plain: Solution) -> None:
     seen: list[float] = []
 
-    def watch(t: float, y: Tensor, info: Mapping[str, Any]) -> None:
-        seen.append(float(t))
+    def watch(t: float | Tensor, y: Tensor, info: Mapping[str, Any]) -> None:
+        seen.append(float(torch.as_tensor(t).amin()))  # of several, with one step size a sample
 
     watched = _solve(name, solver, pose(start), on_step=watch)
     expect(seen, f"{name}: `on_step` is never called")

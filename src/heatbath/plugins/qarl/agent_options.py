@@ -29,7 +29,7 @@ class Random:
 
 
 @dataclass(frozen=True)
-class Linear:
+class Stored:
     """A stored linear feedback."""
 
     gait: Literal["hopper"] = "hopper"

@@ -19,7 +19,7 @@ class Attack:
     """the game; `max_force` is the adversaries' limit in N"""
     horizon: int = 300
     """control steps of an episode, if the game's own limit does not end it before"""
-    protagonist: Pick = pick("agents", "qarl.linear", problem="control")
+    protagonist: Pick = pick("agents", "qarl.gait", problem="control")
     """who is attacked; it learns in `practice` only"""
     practice: int = 0
     """first steps of the run, in which the protagonist learns and nothing pushes"""

@@ -80,12 +80,12 @@ class Random(_Rule):
         return action, (step + 1, action)
 
 
-class Linear(_Rule):
+class Stored(_Rule):
     """action = tanh(W (observation - offset) / scale + b), as stored: see `gaits`."""
 
-    options: opt.Linear
+    options: opt.Stored
 
-    def __init__(self, options: opt.Linear, setup: Any, observation_size: int, action_size: int) -> None:
+    def __init__(self, options: opt.Stored, setup: Any, observation_size: int, action_size: int) -> None:
         super().__init__(options, setup, observation_size, action_size)
         gait = GAITS[options.gait]
         sizes = len(gait.offset), len(gait.bias)
