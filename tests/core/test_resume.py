@@ -33,6 +33,7 @@ SMALL["neural-ode.spiral"] = {"points": 40, "duration": 4.0, "window": 4, "batch
 SMALL["neural-ode.digits"] = {"batch": 512, "solver": {"rtol": 1e-3, "atol": 1e-3}}
 SMALL["qarl.matrix-game"] = {}
 SMALL["qarl.lq"] = {}
+SMALL["qarl.attack"] = {"horizon": 10, "population": 8, "others": 2, "episodes": 2, "directions": 4, "points": 2}
 """Options that make a run of a few chunks take a second; `{}` where the defaults do."""
 
 
@@ -46,5 +47,7 @@ def test_a_run_that_is_cut_off_and_resumed_is_the_run_that_was_not(host, tmp_pat
     assert name in SMALL, f"add options to SMALL that make {name} short"
     if name == "neural-ode.digits":
         pytest.importorskip("sklearn")
+    if name == "qarl.attack":
+        pytest.importorskip("mujoco")
     monkeypatch.setitem(sys.modules, "matplotlib", None)  # pictures take longer than the runs
     check_experiment(host, name, tmp_path, device="cpu", **SMALL[name])

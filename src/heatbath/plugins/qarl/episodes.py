@@ -20,10 +20,13 @@ from heatbath.envs.adversarial.game import Array, BatchGame, Flags
 def onto(box: Box, action: Array) -> Array:
     """Actions in [-1, 1]^m onto a player's box: 0 is rest where the box holds it, 1 and -1 are its bounds.
 
+    A bound that is infinite counts as 1, or -1.
+
     >>> onto(Box(0.0, 4.0, (1,)), np.array([[-1.0], [0.0], [0.5]])).ravel().tolist()
     [0.0, 0.0, 2.0]
     """
-    low, high = box.low.astype(np.float64), box.high.astype(np.float64)
+    low = np.where(np.isfinite(box.low), box.low, -1.0).astype(np.float64)
+    high = np.where(np.isfinite(box.high), box.high, 1.0).astype(np.float64)
     action = np.clip(action, -1.0, 1.0)
     two_sided = np.where(action > 0.0, action * high, -action * low)
     return np.where((low <= 0.0) & (high >= 0.0), two_sided, low + (action + 1.0) / 2.0 * (high - low))
