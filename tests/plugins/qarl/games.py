@@ -23,7 +23,7 @@ class Line:
         self.pushes = []
 
     def reset(self, seed=None, mask=None):
-        self.x = np.array([np.random.default_rng(seed + i).uniform(-0.1, 0.1) for i in range(self.num_envs)])
+        self.x = np.array([np.random.default_rng(seed + i).uniform(-0.009, 0.009) for i in range(self.num_envs)])
         self.elapsed = np.zeros(self.num_envs, int)
         self.pushes = []
         return self._observe()
