@@ -7,9 +7,10 @@ import sys
 import numpy as np
 import pytest
 
-mujoco = pytest.importorskip("mujoco")
+pytest.importorskip("mujoco")
 pytest.importorskip("gymnasium")
 
+import mujoco
 from PIL import Image, ImageColor
 
 from heatbath.core.errors import ConfigError, InvalidInput, MissingExtra

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 pytest.importorskip("mujoco")
-gymnasium = pytest.importorskip("gymnasium")
+pytest.importorskip("gymnasium")
 
 from gymnasium.spaces import Box
 

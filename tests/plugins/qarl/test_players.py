@@ -3,6 +3,8 @@
 import pytest
 import torch
 
+pytest.importorskip("gymnasium")
+
 from heatbath.core.contracts import Transition
 from heatbath.core.errors import ConfigError
 from heatbath.testing import build, check_agent

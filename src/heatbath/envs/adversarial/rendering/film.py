@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import reduce
@@ -25,6 +26,8 @@ Backend = Literal["auto", "flat", "egl", "osmesa", "glfw", "cgl"]
 RATE = 25.0
 """Pictures a second."""
 COLOURS = 160
+MOST = 200
+"""Pictures of a film; a longer episode goes by faster."""
 CAPTION = 22
 """Height of the line above each picture, in pixels."""
 
@@ -146,7 +149,7 @@ def _strip(
         canvas = FlatCanvas(model, view, width, height)
     else:
         canvas = GLCanvas(model, view, width, height, backend)
-    stride = max(1, round(speed / RATE / recording.time_step))
+    stride = max(1, round(speed / RATE / recording.time_step), math.ceil(len(recording) / MOST))
     shown = [*range(0, len(recording) - 1, stride), len(recording) - 1]
     returns, pictures = np.round(np.cumsum(recording.rewards)) + 0.0, []
     try:

@@ -12,8 +12,10 @@ from typing import Any
 import mujoco
 import numpy as np
 from numpy.typing import NDArray
+from PIL import ImageColor
 
 from heatbath.core.errors import ConfigError, MissingExtra
+from heatbath.envs.adversarial.rendering.flat import SKY
 from heatbath.envs.adversarial.rendering.view import Arrow, View
 
 Pixels = NDArray[np.uint8]
@@ -95,6 +97,8 @@ class GLCanvas:
         model.vis.global_.offwidth = max(width, model.vis.global_.offwidth)
         model.vis.global_.offheight = max(height, model.vis.global_.offheight)
         model.vis.global_.fovy = ANGLE
+        model.vis.headlight.ambient[:] = np.maximum(model.vis.headlight.ambient, 0.25)
+        self.sky = (model.tex_type == mujoco.mjtTexture.mjTEXTURE_SKYBOX.value).any()
         self.scene = mujoco.MjvScene(model, maxgeom=2000)
         for costly in (mujoco.mjtRndFlag.mjRND_SHADOW, mujoco.mjtRndFlag.mjRND_REFLECTION):
             self.scene.flags[costly.value] = 0  # four fifths of the time where OpenGL is computed on the CPU
@@ -114,7 +118,10 @@ class GLCanvas:
             self._add(arrow)
         mujoco.mjr_render(self.rect, self.scene, self.device)
         pixels = np.empty((self.rect.height, self.rect.width, 3), np.uint8)
-        mujoco.mjr_readPixels(pixels, None, self.rect, self.device)
+        depth = np.empty(pixels.shape[:2], np.float32)
+        mujoco.mjr_readPixels(pixels, depth, self.rect, self.device)
+        if not self.sky:
+            pixels[depth >= 1.0] = ImageColor.getrgb(SKY)  # it would be black, as dark as what is in the shade
         return pixels[::-1]
 
     def _add(self, arrow: Arrow) -> None:
@@ -125,6 +132,7 @@ class GLCanvas:
         mujoco.mjv_initGeom(geom, kind.value, np.zeros(3), np.zeros(3), np.zeros(9), RED)
         # MuJoCo draws arrows half as long as it is told.
         mujoco.mjv_connector(geom, kind.value, width, arrow.start, 2.0 * arrow.end - arrow.start)
+        geom.emission = 0.2
         self.scene.ngeom += 1
 
     def close(self) -> None:
