@@ -132,7 +132,7 @@ def test_a_flow_whose_solver_stops_says_so(host):
     solver = Pick("solvers", "tsit5", {"max_steps": 1}, "ode")
     cell = build(host, "models", "neural-flow", facts=facts, hidden=8, interval=100.0, solver=solver)
     with pytest.raises(NotFinite, match=r"the interval of length 100\.0 could not be taken: .*steps"):
-        cell(torch.ones(1, 2))
+        cell.double()(torch.ones(1, 2, dtype=torch.float64))
 
 
 def test_a_foreign_cell_is_named_on_the_command_line(host, tmp_path):
