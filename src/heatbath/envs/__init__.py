@@ -19,6 +19,8 @@ _CHAOTIC = (
     ),
 )
 
+_TWO_PLAYER = (("hopper", "a one-legged robot, pushed at the foot", "Hopper", "Pinto et al., ICML 2017"),)
+
 
 @hookimpl
 def register_envs(register: Register) -> None:
@@ -49,5 +51,18 @@ def register_envs(register: Register) -> None:
                 chosen and f"heatbath.envs.conservation.options:{chosen}",
                 problem="conservation-law",
                 reference="Hansen, Maddix, Alizadeh, Gupta, Mahoney, ICML 2023",
+            )
+        )
+    for name, summary, attribute, reference in _TWO_PLAYER:
+        room = "heatbath.envs.adversarial"
+        register(
+            Component(
+                name,
+                summary,
+                f"{room}.environments:{attribute}",
+                f"{room}.options:{attribute}",
+                problem="two-player",
+                extra="qarl",
+                reference=reference,
             )
         )
