@@ -72,6 +72,8 @@ class GymnasiumGame:
         self._acted = (_box(PROTAGONIST, first), _box(ADVERSARY, first))
         self.protagonist_space, self.adversary_space = (_vectors("action", box, box.dtype) for box in self._acted)
         self._last = np.zeros((num_envs, *self.observation_space.shape))
+        if render_mode == "rgb_array":
+            self.frame = self._picture
         self.failures = Failures(str(first), num_envs, failure_rate)
 
     def reset(self, seed: int | None = None, mask: Flags | None = None) -> Array:
@@ -125,16 +127,8 @@ class GymnasiumGame:
         numbers = numeric(PLAYERS[player], moves, (self.num_envs, *flat.shape)).reshape(-1, *box.shape)
         return np.clip(numbers, box.low, box.high).astype(box.dtype)
 
-    def frame(self, index: int) -> Any:
-        """A picture of one simulation, where `render_mode` is `rgb_array`, shape `(height, width, 3)`.
-
-        Raises:
-            InvalidInput: where it is not.
-        """
-        env = self._envs[index]
-        if env.render_mode != "rgb_array":
-            raise InvalidInput("pictures need GymnasiumGame(..., render_mode='rgb_array')")
-        return env.render()
+    def _picture(self, index: int) -> Any:
+        return self._envs[index].render()
 
     def close(self) -> None:
         for env in self._envs:

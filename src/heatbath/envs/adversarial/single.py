@@ -12,7 +12,7 @@ from gymnasium.spaces import Space
 from heatbath.core.errors import InvalidInput
 from heatbath.envs.adversarial.game import Array, BatchGame
 from heatbath.envs.adversarial.moves import ADVERSARY, PROTAGONIST, apart, both, checked
-from heatbath.envs.adversarial.rendering import check_render_mode, render_modes
+from heatbath.envs.adversarial.frames import check_render_mode, render_modes
 
 
 class SingleGame(gymnasium.Env[Array, Mapping[str, Any]]):

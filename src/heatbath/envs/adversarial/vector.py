@@ -13,7 +13,7 @@ from gymnasium.vector.utils import batch_space
 from heatbath.core.errors import InvalidInput
 from heatbath.envs.adversarial.game import Array, BatchGame, Flags, Outcome
 from heatbath.envs.adversarial.moves import ADVERSARY, PROTAGONIST, apart, both, numeric
-from heatbath.envs.adversarial.rendering import check_render_mode, render_modes
+from heatbath.envs.adversarial.frames import check_render_mode, render_modes
 
 
 class VectorGame(VectorEnv[Array, Mapping[str, Array], Any]):

@@ -1,0 +1,83 @@
+"""The door from gymnasium: importing this makes the two-player simulations known to it, and has their faces by name.
+
+    import gymnasium, heatbath.gym
+    env = gymnasium.make("heatbath/Hopper-v0")
+
+or, with no import of ours, `gymnasium.make("heatbath.gym:heatbath/Hopper-v0")`.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from heatbath.core.errors import MissingExtra
+from heatbath.envs.adversarial.ids import register
+
+if TYPE_CHECKING:
+    from heatbath.envs.adversarial.disturbances import ActionMixing, ActionReplacement, Disturbance
+    from heatbath.envs.adversarial.fixed import FixedAdversary, FixedProtagonist
+    from heatbath.envs.adversarial.forces import ForceField, Zone
+    from heatbath.envs.adversarial.gymnasium_game import GymnasiumGame
+    from heatbath.envs.adversarial.ids import game
+    from heatbath.envs.adversarial.parallel import to_parallel_env
+    from heatbath.envs.adversarial.single import SingleGame
+    from heatbath.envs.adversarial.temperature import TemperatureObservation
+    from heatbath.envs.adversarial.vector import VectorGame
+    from heatbath.envs.adversarial.wrapper import AdversarialWrapper
+
+_HOMES = {
+    "ActionMixing": "disturbances",
+    "ActionReplacement": "disturbances",
+    "AdversarialWrapper": "wrapper",
+    "Disturbance": "disturbances",
+    "FixedAdversary": "fixed",
+    "FixedProtagonist": "fixed",
+    "ForceField": "forces",
+    "GymnasiumGame": "gymnasium_game",
+    "SingleGame": "single",
+    "TemperatureObservation": "temperature",
+    "VectorGame": "vector",
+    "Zone": "forces",
+    "game": "ids",
+    "to_parallel_env": "parallel",
+}
+_EXTRAS = {"pettingzoo": "pettingzoo"}
+
+__all__ = [
+    "ActionMixing",
+    "ActionReplacement",
+    "AdversarialWrapper",
+    "Disturbance",
+    "FixedAdversary",
+    "FixedProtagonist",
+    "ForceField",
+    "GymnasiumGame",
+    "SingleGame",
+    "TemperatureObservation",
+    "VectorGame",
+    "Zone",
+    "game",
+    "to_parallel_env",
+]
+
+register()
+
+
+def __getattr__(name: str) -> Any:
+    """Imported when first asked for (PEP 562), so that ids are known without mujoco and pettingzoo.
+
+    Raises:
+        MissingExtra: for a face whose package is not installed.
+    """
+    if name not in _HOMES:
+        raise AttributeError(f"module 'heatbath.gym' has no attribute {name!r}")
+    try:
+        return getattr(import_module(f"heatbath.envs.adversarial.{_HOMES[name]}"), name)
+    except ModuleNotFoundError as error:
+        extra = _EXTRAS.get(str(error.name), "qarl")
+        raise MissingExtra(f"{name} needs: pip install 'heatbath[{extra}]' (missing: {error.name})") from error
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
