@@ -44,6 +44,8 @@ def bound(disturbance: Any, env: Env[Any, Any]) -> Disturbance:
         InvalidInput: for what is no disturbance, or none of this environment.
         ConfigError: for forces on a body that the environment's model does not have.
     """
+    if isinstance(disturbance, type):
+        raise InvalidInput(f"expected a disturbance, got the class {disturbance.__name__}; make one of it")
     if hasattr(disturbance, "bind"):
         disturbance = _Pushed(disturbance, env)
     elif hasattr(disturbance, "on"):
@@ -122,7 +124,7 @@ class _Mixed:
         self._delta, self._actions = delta, actions
         low, high = actions.low.astype(np.float64), actions.high.astype(np.float64)
         self._centre, self._radius = (high + low) / 2, (high - low) / 2
-        self.space: Space[Any] = Box(-1.0, 1.0, actions.shape, np.float64)
+        self.space: Space[Any] = Box(-1.0, 1.0, actions.shape, np.float32)
 
     def apply(self, env: Env[Any, Any], action: Any, move: Any) -> Any:
         own = np.clip(np.asarray(action, np.float64), self._actions.low, self._actions.high)

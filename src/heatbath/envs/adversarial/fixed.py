@@ -35,9 +35,9 @@ class _Fixed(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
     learner: str
     opponent: str
 
-    def __init__(self, game: Any, policy: Any) -> None:
+    def __init__(self, env: Any, policy: Any) -> None:
         RecordConstructorArgs.__init__(self, policy=policy, _disable_deepcopy=True)
-        env = environment_of(game)
+        env = environment_of(env)
         gymnasium.Wrapper.__init__(self, env)
         self.action_space = space_of(env, self.learner)
         opponent = space_of(env, self.opponent)
@@ -63,7 +63,7 @@ class FixedAdversary(_Fixed):
     """The protagonist's view of a game against a given adversary: its actions, its reward.
 
     Args:
-        game: an environment with moves of both players, or a `BatchGame` of one simulation.
+        env: an environment with moves of both players, or a `BatchGame` of one simulation.
         policy: the adversary: a function of an observation, a model of stable-baselines3, an `Agent`.
 
     Raises:
@@ -84,7 +84,7 @@ class FixedProtagonist(_Fixed):
     """The adversary's view of a game against a given protagonist: its actions, and the protagonist's loss as reward.
 
     Args:
-        game: an environment with moves of both players, or a `BatchGame` of one simulation.
+        env: an environment with moves of both players, or a `BatchGame` of one simulation.
         policy: the protagonist: a function of an observation, a model of stable-baselines3, an `Agent`.
 
     Raises:

@@ -13,7 +13,7 @@ from heatbath.envs.adversarial.gymnasium_options import Gymnasium
 def build(options: Gymnasium, setup: Any = None, *, simulations: int = 1) -> GymnasiumGame:
     """A batch of the environment that the options name. Raises as `GymnasiumGame` does."""
     return GymnasiumGame(
-        options.name,
+        options.env_id,
         simulations,
         _disturbance(options),
         time_limit=options.time_limit,

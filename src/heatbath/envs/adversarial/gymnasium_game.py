@@ -73,7 +73,7 @@ class GymnasiumGame:
         self.protagonist_space, self.adversary_space = (_vectors("action", box, box.dtype) for box in self._acted)
         self._last = np.zeros((num_envs, *self.observation_space.shape))
         if render_mode == "rgb_array":
-            self.frame = self._picture
+            self.frame, self.frames_per_second = self._picture, float(first.metadata.get("render_fps", 30))
         self.failures = Failures(str(first), num_envs, failure_rate)
 
     def reset(self, seed: int | None = None, mask: Flags | None = None) -> Array:

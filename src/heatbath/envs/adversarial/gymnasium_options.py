@@ -10,7 +10,7 @@ from typing import Literal
 class Gymnasium:
     """Any environment that gymnasium knows by an id, with moves in Boxes, and how its adversary disturbs it."""
 
-    name: str = "Pendulum-v1"
+    env_id: str = "Pendulum-v1"
     """id of the environment; one of another package is known once that package is imported"""
     disturbance: Literal["mixing", "replacement", "force"] = "mixing"
     """the adversary's move is mixed into the action, replaces it at random, or pushes bodies (MuJoCo)"""
@@ -30,9 +30,9 @@ class Gymnasium:
     """share of the last 1000 steps that may break down before the run is stopped"""
 
     def __post_init__(self) -> None:
-        if ":" in self.name:
+        if ":" in self.env_id:
             raise ValueError(
-                f"`name` must be the id of a registered environment, got {self.name!r}; a config imports no module"
+                f"`env_id` must be the id of a registered environment, got {self.env_id!r}; a config imports no module"
             )
         if not 0 <= self.delta <= 1:
             raise ValueError(f"`delta` must lie in [0, 1], got {self.delta}")

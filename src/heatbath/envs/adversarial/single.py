@@ -10,9 +10,9 @@ import numpy as np
 from gymnasium.spaces import Space
 
 from heatbath.core.errors import InvalidInput
+from heatbath.envs.adversarial.frames import check_render_mode, metadata_of
 from heatbath.envs.adversarial.game import Array, BatchGame
 from heatbath.envs.adversarial.moves import ADVERSARY, PROTAGONIST, apart, both, checked
-from heatbath.envs.adversarial.frames import check_render_mode, render_modes
 
 
 class SingleGame(gymnasium.Env[Array, Mapping[str, Any]]):
@@ -35,7 +35,7 @@ class SingleGame(gymnasium.Env[Array, Mapping[str, Any]]):
                 f"expected a game of one simulation, got one of {game.num_envs}; VectorGame is the face of many"
             )
         self.game, self.render_mode = game, check_render_mode(game, render_mode)
-        self.metadata = {"render_modes": render_modes(game)}
+        self.metadata = metadata_of(game)
         self.observation_space: Space[Any] = game.observation_space
         self.action_space = both(game.protagonist_space, game.adversary_space)
         self._begun: Array | None = None

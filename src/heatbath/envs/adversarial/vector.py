@@ -11,9 +11,9 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
 from heatbath.core.errors import InvalidInput
+from heatbath.envs.adversarial.frames import check_render_mode, metadata_of
 from heatbath.envs.adversarial.game import Array, BatchGame, Flags, Outcome
 from heatbath.envs.adversarial.moves import ADVERSARY, PROTAGONIST, apart, both, numeric
-from heatbath.envs.adversarial.frames import check_render_mode, render_modes
 
 
 class VectorGame(VectorEnv[Array, Mapping[str, Array], Any]):
@@ -35,7 +35,7 @@ class VectorGame(VectorEnv[Array, Mapping[str, Array], Any]):
     def __init__(self, game: BatchGame, render_mode: str | None = None) -> None:
         self.game, self.num_envs = game, game.num_envs
         self.render_mode = check_render_mode(game, render_mode)
-        self.metadata = {"autoreset_mode": AutoresetMode.SAME_STEP, "render_modes": render_modes(game)}
+        self.metadata = {"autoreset_mode": AutoresetMode.SAME_STEP, **metadata_of(game)}
         self.single_observation_space = game.observation_space
         self.single_action_space = both(game.protagonist_space, game.adversary_space)
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
