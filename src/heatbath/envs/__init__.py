@@ -19,7 +19,20 @@ _CHAOTIC = (
     ),
 )
 
-_TWO_PLAYER = (("hopper", "a one-legged robot, pushed at the foot", "Hopper", "Pinto et al., ICML 2017"),)
+_GYMNASIUM = "Towers et al. 2024; Pinto et al., ICML 2017"
+_CONTROL_SUITE = "Tassa et al. 2020; Reddi et al., ICLR 2024"
+_TWO_PLAYER = (
+    ("hopper", "a one-legged robot, pushed at the foot", "Hopper", _GYMNASIUM),
+    ("half-cheetah", "a running robot, pushed at torso and feet", "HalfCheetah", _GYMNASIUM),
+    ("walker2d", "a two-legged robot, pushed at the feet", "Walker2d", _GYMNASIUM),
+    ("inverted-pendulum", "a pole on a cart, pushed", "InvertedPendulum", _GYMNASIUM),
+    ("ant", "a four-legged robot, pushed at the torso and two legs", "Ant", _GYMNASIUM),
+    ("cartpole-balance", "a pole to keep upright on a cart, pushed", "CartpoleBalance", _CONTROL_SUITE),
+    ("cartpole-swingup", "a pole to swing up on a cart, pushed", "CartpoleSwingup", _CONTROL_SUITE),
+    ("pendulum-swingup", "a pendulum to swing up, pushed", "PendulumSwingup", _CONTROL_SUITE),
+    ("wind-corridor", "a puck beside a cliff in a side wind", "WindCorridor", "Reddi et al., ICLR 2024"),
+    ("wind-navigation", "the same, over ten metres", "WindNavigation", "Reddi et al., ICLR 2024"),
+)
 
 
 @hookimpl

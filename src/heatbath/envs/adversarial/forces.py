@@ -159,10 +159,9 @@ class BoundForces:
     def __init__(self, field: ForceField, model: mujoco.MjModel) -> None:
         names = _names(model, mujoco.mjtObj.mjOBJ_BODY, model.nbody)
         self.field = field
-        self.bodies = tuple(name for name in names[1:] if name) if field.bodies == ("*",) else field.bodies
-        if strange := [name for name in self.bodies if name not in names[1:]]:
-            raise ConfigError(f"forces: no body {strange[0]!r} that can be pushed; the model has {_listed(names[1:])}")
-        ids = [names.index(name) for name in self.bodies]
+        everything = field.bodies == ("*",)
+        ids = list(range(1, model.nbody)) if everything else [_body(names, name) for name in field.bodies]
+        self.bodies = tuple(names[i] or f"body {i}" for i in ids)
         columns = [AXES.index(axis) for axis in field.axes]
         self._rows, self._columns = (part.ravel() for part in np.meshgrid(ids, columns, indexing="ij"))
         per_body = np.arange(len(columns))
@@ -210,10 +209,10 @@ class BoundForces:
         xfrc_applied[..., self._rows, self._columns] = self.newtons(moves, qpos)
 
     def _warn_of_inert_axes(self, model: mujoco.MjModel, ids: Sequence[int], columns: Sequence[int]) -> None:
-        moves = _mobility(model, ids) >= _INERT
-        useful = [axis for axis, moved in zip(AXES, moves.any(0), strict=True) if moved]
-        pushed = moves.any(0, keepdims=True) if self.field.shared else moves
-        for row, column in np.argwhere(~pushed[:, columns]):
+        mobility = _mobility(model, ids)
+        useful = [AXES[axis] for axis in np.flatnonzero(mobility.max(0) >= _INERT)]
+        pushed = mobility.max(0, keepdims=True) if self.field.shared else mobility
+        for row, column in np.argwhere(pushed[:, columns] < _INERT):
             name = "no pushed body" if self.field.shared else f"body {self.bodies[row]!r} never"
             warnings.warn(
                 f"forces: {name} moves along {self.field.axes[column]!r}, so that pushes there do nothing; "
@@ -221,6 +220,12 @@ class BoundForces:
                 InertAxis,
                 stacklevel=4,
             )
+
+
+def _body(names: Sequence[str], name: str) -> int:
+    if name not in names[1:]:
+        raise ConfigError(f"forces: no body {name!r} that can be pushed; the model has {_listed(names[1:])}")
+    return names.index(name)
 
 
 def _mobility(model: mujoco.MjModel, ids: Sequence[int]) -> NDArray[np.float64]:

@@ -42,6 +42,10 @@ class MujocoGame:
         InvalidInput: for numbers out of range.
     """
 
+    observation_space: Box
+    protagonist_space: Box
+    adversary_space: Box
+
     def __init__(
         self,
         task: Task,
@@ -70,10 +74,10 @@ class MujocoGame:
         self._elapsed = np.zeros(simulations, np.int64)
         self._allowed, self._failures = failure_rate * max(_WATCHED, simulations), deque[tuple[int, int]]()
         self._steps = 0
-        self._begin(np.arange(simulations))
+        self.simulations.reset(np.arange(simulations), *(np.tile(part, (simulations, 1)) for part in self._first))
         self._observation = task.observe(self.simulations)
         self.observation_space = Box(-np.inf, np.inf, self._observation.shape[1:], np.float64)
-        self._started = False
+        self._begun = np.zeros(simulations, bool)
 
     def reset(self, seed: int | None = None, mask: Flags | None = None) -> Array:
         """See `BatchGame`."""
@@ -82,7 +86,7 @@ class MujocoGame:
             for i in which:
                 self._streams[i] = np_random(seed + int(i))[0]
         self._begin(which)
-        self._started = True
+        self._begun[which] = True
         self._observation = self.task.observe(self.simulations)
         return self._observation.copy()
 
@@ -90,9 +94,11 @@ class MujocoGame:
         """See `BatchGame`.
 
         Raises:
-            InvalidInput: for moves of a wrong shape or that are not finite.
+            InvalidInput: for moves of a wrong shape or that are not finite, and before a first reset.
             NotFinite: when more simulations broke down than `failure_rate` allows.
         """
+        if not self._begun.all():
+            raise InvalidInput(f"{self.task.name}: not all simulations were reset, call reset() before step()")
         action = np.clip(
             self._moves("protagonist", protagonist, self.protagonist_space),
             self.protagonist_space.low,
@@ -146,7 +152,7 @@ class MujocoGame:
             by_id[model.body(body).id] = self._positive(f"mass of {body}", mass)
         rubbing = None if friction is None else self._positive("friction", friction)
         self.simulations.vary(by_id, rubbing, recompute_constants)
-        self._started = False
+        self._begun[:] = False
 
     def snapshot(self, index: int) -> tuple[mujoco.MjModel, mujoco.MjData]:
         """Copies of one simulation's model and data (its forces in `xfrc_applied`), to draw it."""

@@ -19,6 +19,24 @@ def _nothing(simulations: Simulations) -> Array:
 
 
 @dataclass(frozen=True, slots=True)
+class Varied:
+    """A range that a robustness grid covers: the mass of a body, kg, or where `body` is None the sliding friction."""
+
+    body: str | None
+    low: float
+    high: float
+
+    @property
+    def label(self) -> str:
+        """As an axis of a figure has it."""
+        return "friction" if self.body is None else f"mass of {self.body} (kg)"
+
+    def values(self, points: int = 11) -> Array:
+        """Evenly spaced, ends included, shape `(points,)`."""
+        return np.linspace(self.low, self.high, points)
+
+
+@dataclass(frozen=True, slots=True)
 class Step:
     """A control step that was taken, as rewards see it.
 
@@ -51,6 +69,7 @@ class Task:
         judge: rewards and whether episodes terminated, shapes `(N,)`.
         position: what the judge compares with its value before the step, `(N, ...)`; copied. Nothing by default.
         fields: derived fields of MjData that these functions read.
+        grid: what its robustness grid varies, rows first.
     """
 
     name: str
@@ -63,6 +82,7 @@ class Task:
     judge: Callable[[Step], tuple[Array, Flags]]
     position: Callable[[Simulations], Array] = _nothing
     fields: tuple[str, ...] = ()
+    grid: tuple[Varied, Varied] | None = None
 
 
 def positions_and_velocities(skipped: int = 0, limit: float | None = None) -> Callable[[Simulations], Array]:
