@@ -15,6 +15,7 @@ from heatbath.core.errors import MissingExtra
 from heatbath.envs.adversarial.ids import register
 
 if TYPE_CHECKING:
+    from heatbath.envs.adversarial.checks import check_game
     from heatbath.envs.adversarial.disturbances import ActionMixing, ActionReplacement, Disturbance
     from heatbath.envs.adversarial.fixed import FixedAdversary, FixedProtagonist
     from heatbath.envs.adversarial.forces import ForceField, Zone
@@ -39,6 +40,7 @@ _HOMES = {
     "TemperatureObservation": "temperature",
     "VectorGame": "vector",
     "Zone": "forces",
+    "check_game": "checks",
     "game": "ids",
     "to_parallel_env": "parallel",
 }
@@ -57,6 +59,7 @@ __all__ = [
     "TemperatureObservation",
     "VectorGame",
     "Zone",
+    "check_game",
     "game",
     "to_parallel_env",
 ]
