@@ -4,7 +4,7 @@ import pytest
 pytest.importorskip("mujoco")
 pytest.importorskip("gymnasium")
 
-from tests.envs.adversarial.games import TASKS, assert_same, make, moves  # noqa: E402
+from tests.envs.adversarial.games import TASKS, assert_same, make, moves
 
 BODY = {"CartpoleBalance": "cart", "CartpoleSwingup": "pole", "PendulumSwingup": "bob", "InvertedPendulum": "cart"}
 

@@ -102,5 +102,6 @@ class WindCorridor(Simulated):
 class WindNavigation(WindCorridor):
     """The same over the method's distances: ten metres, of which the wind has the fifth to the eighth."""
 
+    max_force: float = 1.5
     horizon: int = 200
-    cliff: float = 0.5
+    cliff: float = 1.0

@@ -46,7 +46,7 @@ class Course:
 
 
 CORRIDOR = Course("wind-corridor", -1.5, 1.5, (-0.5, 0.5), 0.15, 1.0, 2.5, 60)
-NAVIGATION = Course("wind-navigation", 0.0, 10.0, (4.0, 8.0), 0.5, 0.2, 2.5, 200)
+NAVIGATION = Course("wind-navigation", 0.0, 10.0, (4.0, 8.0), 1.0, 0.2, 1.5, 200)
 
 
 def task(course: Course) -> Task:
