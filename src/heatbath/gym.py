@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from heatbath.envs.adversarial.checks import check_game
     from heatbath.envs.adversarial.disturbances import ActionMixing, ActionReplacement, Disturbance
     from heatbath.envs.adversarial.fixed import FixedAdversary, FixedProtagonist
+    from heatbath.envs.adversarial.fixed_vector import VectorFixedAdversary, VectorFixedProtagonist
     from heatbath.envs.adversarial.forces import ForceField, Zone
     from heatbath.envs.adversarial.gymnasium_game import GymnasiumGame
     from heatbath.envs.adversarial.ids import game
@@ -39,6 +40,8 @@ _HOMES = {
     "SingleGame": "single",
     "TemperatureObservation": "temperature",
     "VectorGame": "vector",
+    "VectorFixedAdversary": "fixed_vector",
+    "VectorFixedProtagonist": "fixed_vector",
     "Zone": "forces",
     "check_game": "checks",
     "game": "ids",
@@ -57,6 +60,8 @@ __all__ = [
     "GymnasiumGame",
     "SingleGame",
     "TemperatureObservation",
+    "VectorFixedAdversary",
+    "VectorFixedProtagonist",
     "VectorGame",
     "Zone",
     "check_game",

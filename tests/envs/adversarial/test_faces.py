@@ -18,6 +18,7 @@ from heatbath.core.contracts import Transition
 from heatbath.core.errors import HeatbathError, InvalidInput, NotFinite
 from heatbath.envs.adversarial.disturbances import ActionMixing, ActionReplacement
 from heatbath.envs.adversarial.fixed import FixedAdversary, FixedProtagonist
+from heatbath.envs.adversarial.fixed_vector import VectorFixedAdversary, VectorFixedProtagonist
 from heatbath.envs.adversarial.forces import ForceField
 from heatbath.envs.adversarial.gymnasium_game import GymnasiumGame
 from heatbath.envs.adversarial.ids import game
@@ -558,3 +559,95 @@ class TestBreakdowns:
 
         with pytest.raises(NotFinite, match="begins with an observation that is not finite"):
             GymnasiumGame(Lost, 1, Pushed()).reset(seed=0)
+
+
+class _Memoryless(_Agent):
+    def reset(self, mode: str, batch: int) -> Any:
+        assert mode == "evaluate"
+
+    def act(self, observation: Any, state: Any, generator: torch.Generator) -> Any:
+        return torch.tanh(observation[:, :1]), None
+
+
+class TestVectorFixedPlayers:
+    @pytest.mark.parametrize(
+        ("many", "one", "policy"),
+        [
+            (VectorFixedAdversary, FixedAdversary, lambda seen: np.tanh(seen[..., :1]) * [1.0, -0.5]),
+            (VectorFixedProtagonist, FixedProtagonist, lambda seen: np.tanh(seen[..., :1])),
+        ],
+    )
+    def test_the_first_of_many_is_the_single_one(self, many: Any, one: Any, policy: Any) -> None:
+        mine, its = many(Drift(3, horizon=6), policy), one(Drift(1, horizon=6), policy)
+        mine.action_space.seed(0)
+        np.testing.assert_array_equal(mine.reset(seed=2)[0][0], its.reset(seed=2)[0])
+        for _ in range(20):
+            actions = mine.action_space.sample()
+            said, alone = mine.step(actions), its.step(actions[0])
+            assert [part[0] for part in said[1:4]] == list(alone[1:4])
+            if alone[2] or alone[3]:
+                np.testing.assert_array_equal(said[4]["final_obs"][0], alone[0])
+                np.testing.assert_array_equal(said[0][0], its.reset()[0])
+            else:
+                np.testing.assert_array_equal(said[0][0], alone[0])
+
+    def test_a_model_is_told_which_episodes_begin(self) -> None:
+        told: list[list[bool]] = []
+
+        class Model:
+            def predict(self, observation: Any, state: Any, episode_start: Any, deterministic: bool) -> Any:
+                told.append(episode_start.tolist())
+                return np.zeros((2, 2)), None
+
+        envs = VectorFixedAdversary(Drift(2, horizon=3), Model())
+        envs.reset(seed=0)
+        for _ in range(2):
+            envs.step(np.zeros((2, 1)))
+        envs.reset(options={"reset_mask": np.array([False, True])})
+        for _ in range(3):
+            envs.step(np.zeros((2, 1)))
+        assert told == [[True, True], [False, False], [False, True], [True, False], [False, False]]
+
+    def test_an_agent_without_a_state_plays_and_one_with_a_state_does_not(self) -> None:
+        envs = VectorFixedProtagonist(Drift(2, horizon=3), _Memoryless())
+        envs.reset(seed=0)
+        for _ in range(5):
+            envs.step(np.zeros((2, 2)))
+
+        class Counting(_Memoryless):
+            def reset(self, mode: str, batch: int) -> Any:
+                return 0
+
+            def act(self, observation: Any, state: Any, generator: torch.Generator) -> Any:
+                return observation[:, :1], state + 1
+
+        envs = VectorFixedProtagonist(Drift(2, horizon=3), Counting())
+        envs.reset(seed=0)
+        envs.reset(options={"reset_mask": np.array([True, False])})
+        envs.step(np.zeros((2, 2)))
+        envs.reset(options={"reset_mask": np.array([True, False])})
+        with pytest.raises(InvalidInput, match="such an agent plays one simulation at a time"):
+            envs.step(np.zeros((2, 2)))
+
+    def test_vector_environments_of_gymnasium_do_too(self) -> None:
+        def make(mode: AutoresetMode) -> Any:
+            return SyncVectorEnv([pendulum] * 2, autoreset_mode=mode)
+
+        envs = VectorFixedAdversary(make(AutoresetMode.SAME_STEP), lambda seen: np.zeros((2, 1)))
+        envs.reset(seed=0)
+        assert envs.step(envs.action_space.sample())[0].shape == (2, 3)
+        with pytest.raises(InvalidInput, match="expected a vector environment that resets in the same step"):
+            VectorFixedAdversary(make(AutoresetMode.NEXT_STEP), lambda seen: np.zeros((2, 1)))
+
+    @pytest.mark.parametrize("wrong", [pendulum, lambda: "heatbath/Hopper-v0"])
+    def test_what_does_not_fit_is_refused(self, wrong: Any) -> None:
+        with pytest.raises(InvalidInput, match="expected a vector environment of gymnasium or a BatchGame"):
+            VectorFixedAdversary(wrong(), still(1))
+
+    def test_moves_that_do_not_fit_are_refused(self) -> None:
+        envs = VectorFixedAdversary(Drift(2), still(2))
+        with pytest.raises(gymnasium.error.ResetNeeded):
+            envs.step(np.zeros((2, 1)))
+        envs.reset(seed=0)
+        with pytest.raises(InvalidInput, match=r"the adversary's move must have shape \(2, 2\), got \(2,\)"):
+            envs.step(np.zeros((2, 1)))

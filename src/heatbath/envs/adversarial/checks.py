@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import fields
+from typing import Any
 
 import numpy as np
 from gymnasium.spaces import Box
@@ -68,7 +69,7 @@ def _spaces(name: str, game: BatchGame) -> None:
     _expect(sound, f"{name}: `adversary_space` must be [-1, 1]^l or [0, 1]^l, got {game.adversary_space}")
 
 
-def _moves(game: BatchGame, generator: np.random.Generator, scale: float = 1.0) -> tuple[Array, Array]:
+def _moves(game: BatchGame, generator: np.random.Generator, scale: float = 1.0) -> tuple[Any, Any]:
     """Random moves of every simulation; the same for simulation 0, however many there are."""
     moves = []
     for space in (game.protagonist_space, game.adversary_space):

@@ -6,11 +6,12 @@ from copy import deepcopy
 from typing import Any
 
 import gymnasium
+import numpy as np
 from gymnasium.utils import RecordConstructorArgs
 
 from heatbath.core.errors import InvalidInput
 from heatbath.envs.adversarial.game import BatchGame
-from heatbath.envs.adversarial.moves import ADVERSARY, PROTAGONIST, space_of
+from heatbath.envs.adversarial.moves import ADVERSARY, PROTAGONIST, part_of
 from heatbath.envs.adversarial.policies import player_of
 from heatbath.envs.adversarial.single import SingleGame
 
@@ -39,21 +40,23 @@ class _Fixed(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         RecordConstructorArgs.__init__(self, policy=policy, _disable_deepcopy=True)
         env = environment_of(env)
         gymnasium.Wrapper.__init__(self, env)
-        self.action_space = space_of(env, self.learner)
-        opponent = space_of(env, self.opponent)
+        self.action_space = part_of(env.action_space, self.learner)
+        opponent = part_of(env.action_space, self.opponent)
         self._player = player_of(policy, self.opponent, env.observation_space, opponent)
         self._observation: Any = None
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         observation, info = self.env.reset(seed=seed, options=options)
         self._player.begin(seed)
+        self._starts = np.array([True])
         self._observation = deepcopy(observation)  # the learner may write into its own
         return observation, info
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
         if self._observation is None:
             raise gymnasium.error.ResetNeeded("`reset` comes before the first `step`")
-        move = self._player.move(self._observation)
+        move = self._player.move(self._observation, self._starts)
+        self._starts = np.array([False])
         observation, reward, terminated, truncated, info = self.env.step({self.learner: action, self.opponent: move})
         self._observation = deepcopy(observation)
         return observation, reward, terminated, truncated, info

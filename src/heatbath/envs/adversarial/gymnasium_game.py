@@ -14,7 +14,7 @@ from gymnasium.spaces.utils import flatten, flatten_space
 from heatbath.core.errors import InvalidInput, NotFinite
 from heatbath.envs.adversarial.failures import Failures
 from heatbath.envs.adversarial.game import Array, Flags, Outcome
-from heatbath.envs.adversarial.moves import ADVERSARY, PLAYERS, PROTAGONIST, numeric, space_of
+from heatbath.envs.adversarial.moves import ADVERSARY, PLAYERS, PROTAGONIST, numeric, part_of
 from heatbath.envs.adversarial.wrapper import AdversarialWrapper
 
 UNSTABLE = slice(3, 6)
@@ -166,7 +166,7 @@ def _all_alike(envs: list[gymnasium.Env[Any, Any]]) -> None:
 
 
 def _box(player: str, env: gymnasium.Env[Any, Any]) -> Box:
-    space = space_of(env, player)
+    space = part_of(env.action_space, player)
     if not isinstance(space, Box):
         raise InvalidInput(
             f"in a batch both players move in Boxes, the {player} of {env} moves in {space}; "

@@ -24,17 +24,16 @@ def both(protagonist: Space[Any], adversary: Space[Any]) -> Dict:
     return Dict({PROTAGONIST: protagonist, ADVERSARY: adversary})
 
 
-def space_of(env: Any, player: str) -> Space[Any]:
-    """One player's space of an environment with moves of both.
+def part_of(space: Any, player: str) -> Space[Any]:
+    """One player's part of an action space.
 
     Raises:
-        InvalidInput: where its action space is of one player.
+        InvalidInput: where that is of one player.
     """
-    space = getattr(env, "action_space", None)
     if not isinstance(space, Dict) or set(space) != set(PLAYERS):
         raise InvalidInput(
-            f"expected an environment whose action space is a Dict of {PROTAGONIST!r} and {ADVERSARY!r}, got "
-            f"{space if space is not None else type(env).__name__}; AdversarialWrapper(env, disturbance) makes one"
+            f"expected an environment whose action space is a Dict of {PROTAGONIST!r} and {ADVERSARY!r}, got {space}; "
+            "AdversarialWrapper(env, disturbance) makes one"
         )
     return space[player]
 

@@ -10,7 +10,7 @@ from pettingzoo import ParallelEnv  # type: ignore[import-untyped]
 
 from heatbath.core.errors import InvalidInput
 from heatbath.envs.adversarial.fixed import environment_of
-from heatbath.envs.adversarial.moves import ADVERSARY, PLAYERS, PROTAGONIST, space_of
+from heatbath.envs.adversarial.moves import ADVERSARY, PLAYERS, PROTAGONIST, part_of
 
 
 def to_parallel_env(game: Any) -> ParallelGame:
@@ -39,7 +39,7 @@ class ParallelGame(ParallelEnv[str, Any, Any]):  # type: ignore[misc]
         self.env = env
         self.possible_agents = list(PLAYERS)
         self.agents: list[str] = []
-        self.action_spaces = {player: space_of(env, player) for player in PLAYERS}
+        self.action_spaces = {player: part_of(env.action_space, player) for player in PLAYERS}
         self.observation_spaces = dict.fromkeys(PLAYERS, env.observation_space)
         self.metadata = {**env.metadata, "name": "two_player_v0", "is_parallelizable": True}
         self.render_mode = env.render_mode

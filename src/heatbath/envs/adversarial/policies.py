@@ -8,42 +8,46 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 from gymnasium.spaces import Space
+from gymnasium.vector.utils import batch_space
 
 from heatbath.core.contracts import Agent
 from heatbath.core.errors import InvalidInput
+from heatbath.envs.adversarial.game import Flags
 from heatbath.envs.adversarial.moves import checked
 
 
 class Player(Protocol):
-    """One side of a game in play."""
+    """One side of a game in play, of one simulation or of many at once."""
 
     def begin(self, seed: int | None) -> None:
-        """A new episode; with a seed, its random draws begin anew."""
+        """New episodes everywhere; with a seed, its random draws begin anew."""
 
-    def move(self, observation: Any) -> Any:
-        """Its move, in its space."""
+    def move(self, observation: Any, starts: Flags) -> Any:
+        """Its move, in its space; `starts` says which episodes are at their first step, shape `(N,)`."""
 
 
-def player_of(policy: Any, role: str, observations: Space[Any], moves: Space[Any]) -> Player:
+def player_of(policy: Any, role: str, observations: Space[Any], moves: Space[Any], count: int | None = None) -> Player:
     """A player of that role.
 
     Args:
         policy: a function of an observation; what has `predict(observation, state, episode_start, deterministic)` as
             models of stable-baselines3 do, played deterministically; or an `Agent`, played in the mode `evaluate`.
         role: `protagonist` or `adversary`.
-        observations: of the game.
-        moves: of the role.
+        observations: of one simulation.
+        moves: of the role in one simulation.
+        count: N simulations, whose observations and moves have a leading axis; None for one, without that axis.
 
     Raises:
         InvalidInput: for what is none of these, or a model that was made for other spaces.
     """
+    played = moves if count is None else batch_space(moves, count)
     if hasattr(policy, "predict"):
         _fits(policy, role, observation_space=observations, action_space=moves)
-        return _Predicting(policy, role, moves)
+        return _Predicting(policy, role, played)
     if isinstance(policy, Agent):
-        return _Acting(policy, role, moves)
+        return _Acting(policy, role, played, count)
     if callable(policy):
-        return _Called(policy, role, moves)
+        return _Called(policy, role, played)
     raise InvalidInput(
         f"the {role} must be a function of an observation, a model with `predict`, or an Agent, got "
         f"{type(policy).__name__}"
@@ -64,7 +68,7 @@ class _Called:
     def begin(self, seed: int | None) -> None:
         """A function has no state of which we know."""
 
-    def move(self, observation: Any) -> Any:
+    def move(self, observation: Any, starts: Flags) -> Any:
         return checked(self._role, self._policy(observation), self._moves)
 
 
@@ -74,23 +78,20 @@ class _Predicting:
     def __init__(self, model: Any, role: str, moves: Space[Any]) -> None:
         self._model, self._role, self._moves = model, role, moves
         self._state: Any = None
-        self._first = True
 
     def begin(self, seed: int | None) -> None:
-        self._state, self._first = None, True
+        self._state = None
 
-    def move(self, observation: Any) -> Any:
-        start = np.array([self._first])
-        move, self._state = self._model.predict(observation, self._state, start, deterministic=True)
-        self._first = False
+    def move(self, observation: Any, starts: Flags) -> Any:
+        move, self._state = self._model.predict(observation, self._state, starts, deterministic=True)
         return checked(self._role, move, self._moves)
 
 
 class _Acting:
-    """An agent, to whom one environment is a batch of one."""
+    """An agent, to whom one simulation is a batch of one."""
 
-    def __init__(self, agent: Agent, role: str, moves: Space[Any]) -> None:
-        self._agent, self._role, self._moves = agent, role, moves
+    def __init__(self, agent: Agent, role: str, moves: Space[Any], count: int | None) -> None:
+        self._agent, self._role, self._moves, self._count = agent, role, moves, count
         self._generator = torch.Generator()
         self._generator.seed()
         self._state: Any = None
@@ -98,10 +99,20 @@ class _Acting:
     def begin(self, seed: int | None) -> None:
         if seed is not None:
             self._generator.manual_seed(seed)
-        self._state = self._agent.reset("evaluate", 1)
+        self._state = self._agent.reset("evaluate", self._count or 1)
 
-    def move(self, observation: Any) -> Any:
-        seen = torch.as_tensor(observation, dtype=torch.get_default_dtype()).unsqueeze(0)
+    def move(self, observation: Any, starts: Flags) -> Any:
+        if self._count is not None and self._state is not None and starts.any():
+            if not starts.all():
+                raise InvalidInput(
+                    f"the {self._role} keeps a state through an episode, and episodes of a batch do not begin "
+                    "together; such an agent plays one simulation at a time"
+                )
+            self._state = self._agent.reset("evaluate", self._count)
+        seen = torch.as_tensor(observation, dtype=torch.get_default_dtype())
         with torch.no_grad():
-            action, self._state = self._agent.act(seen, self._state, self._generator)
-        return checked(self._role, np.asarray(action)[0], self._moves)
+            actions, self._state = self._agent.act(
+                seen.unsqueeze(0) if self._count is None else seen, self._state, self._generator
+            )
+        numbers = np.asarray(actions)
+        return checked(self._role, numbers[0] if self._count is None else numbers, self._moves)
