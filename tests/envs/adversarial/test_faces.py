@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import warnings
+from pathlib import Path
 from typing import Any, ClassVar
 
 import gymnasium
@@ -531,7 +532,8 @@ class TestBreakdowns:
         *_, truncated, info = env.step({"protagonist": np.ones(1), "adversary": np.zeros(2)})
         assert (truncated, info) == (True, {"failed": True})
 
-    def test_what_mujoco_resets_in_silence_is_found(self) -> None:
+    def test_what_mujoco_resets_in_silence_is_found(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.chdir(tmp_path)  # MuJoCo writes a log where it stands
         batch = GymnasiumGame("Hopper-v5", 2, FOOT)
         start = batch.reset(seed=0)
         batch._envs[1].unwrapped.data.qvel[0] = np.nan
