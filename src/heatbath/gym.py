@@ -12,40 +12,40 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from heatbath.core.errors import MissingExtra
-from heatbath.envs.adversarial.ids import register
+from heatbath.envs.adversarial.faces.ids import register
 
 if TYPE_CHECKING:
     from heatbath.envs.adversarial.checks import check_game
-    from heatbath.envs.adversarial.disturbances import ActionMixing, ActionReplacement, Disturbance
-    from heatbath.envs.adversarial.fixed import FixedAdversary, FixedProtagonist
-    from heatbath.envs.adversarial.fixed_vector import VectorFixedAdversary, VectorFixedProtagonist
+    from heatbath.envs.adversarial.faces.disturbances import ActionMixing, ActionReplacement, Disturbance
+    from heatbath.envs.adversarial.faces.fixed import FixedAdversary, FixedProtagonist
+    from heatbath.envs.adversarial.faces.fixed_vector import VectorFixedAdversary, VectorFixedProtagonist
+    from heatbath.envs.adversarial.faces.ids import game
+    from heatbath.envs.adversarial.faces.parallel import to_parallel_env
+    from heatbath.envs.adversarial.faces.single import SingleGame
+    from heatbath.envs.adversarial.faces.temperature import TemperatureObservation
+    from heatbath.envs.adversarial.faces.vector import VectorGame
+    from heatbath.envs.adversarial.faces.wrapper import AdversarialWrapper
     from heatbath.envs.adversarial.forces import ForceField, Zone
     from heatbath.envs.adversarial.gymnasium_game import GymnasiumGame
-    from heatbath.envs.adversarial.ids import game
-    from heatbath.envs.adversarial.parallel import to_parallel_env
-    from heatbath.envs.adversarial.single import SingleGame
-    from heatbath.envs.adversarial.temperature import TemperatureObservation
-    from heatbath.envs.adversarial.vector import VectorGame
-    from heatbath.envs.adversarial.wrapper import AdversarialWrapper
 
 _HOMES = {
-    "ActionMixing": "disturbances",
-    "ActionReplacement": "disturbances",
-    "AdversarialWrapper": "wrapper",
-    "Disturbance": "disturbances",
-    "FixedAdversary": "fixed",
-    "FixedProtagonist": "fixed",
+    "ActionMixing": "faces.disturbances",
+    "ActionReplacement": "faces.disturbances",
+    "AdversarialWrapper": "faces.wrapper",
+    "Disturbance": "faces.disturbances",
+    "FixedAdversary": "faces.fixed",
+    "FixedProtagonist": "faces.fixed",
     "ForceField": "forces",
     "GymnasiumGame": "gymnasium_game",
-    "SingleGame": "single",
-    "TemperatureObservation": "temperature",
-    "VectorGame": "vector",
-    "VectorFixedAdversary": "fixed_vector",
-    "VectorFixedProtagonist": "fixed_vector",
+    "SingleGame": "faces.single",
+    "TemperatureObservation": "faces.temperature",
+    "VectorGame": "faces.vector",
+    "VectorFixedAdversary": "faces.fixed_vector",
+    "VectorFixedProtagonist": "faces.fixed_vector",
     "Zone": "forces",
     "check_game": "checks",
-    "game": "ids",
-    "to_parallel_env": "parallel",
+    "game": "faces.ids",
+    "to_parallel_env": "faces.parallel",
 }
 _EXTRAS = {"pettingzoo": "pettingzoo"}
 

@@ -12,9 +12,9 @@ import pytest
 from heatbath.core.errors import ConformanceError
 from heatbath.core.host import Host
 from heatbath.envs.adversarial.checks import check_game
+from heatbath.envs.adversarial.faces.ids import PROBLEM, game
 from heatbath.envs.adversarial.game import Outcome
 from heatbath.envs.adversarial.gymnasium_game import GymnasiumGame
-from heatbath.envs.adversarial.ids import PROBLEM, game
 from tests.envs.adversarial.toys import Drift, Pushed, ThreeSteps
 
 

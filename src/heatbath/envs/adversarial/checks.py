@@ -26,7 +26,7 @@ def check_game(make: Callable[[int], BatchGame], steps: int = 60) -> None:
     Raises:
         ConformanceError: saying what is wrong.
 
-    >>> from heatbath.envs.adversarial.disturbances import ActionMixing
+    >>> from heatbath.envs.adversarial.faces.disturbances import ActionMixing
     >>> from heatbath.envs.adversarial.gymnasium_game import GymnasiumGame
     >>> check_game(lambda count: GymnasiumGame("Pendulum-v1", count, ActionMixing(0.1), time_limit=20))
     """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from heatbath.envs.adversarial.disturbances import ActionMixing, ActionReplacement
+from heatbath.envs.adversarial.faces.disturbances import ActionMixing, ActionReplacement
 from heatbath.envs.adversarial.forces import ForceField
 from heatbath.envs.adversarial.gymnasium_game import GymnasiumGame
 from heatbath.envs.adversarial.gymnasium_options import Gymnasium

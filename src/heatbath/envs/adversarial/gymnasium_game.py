@@ -12,10 +12,10 @@ from gymnasium.spaces import Box, Space
 from gymnasium.spaces.utils import flatten, flatten_space
 
 from heatbath.core.errors import InvalidInput, NotFinite
+from heatbath.envs.adversarial.faces.moves import ADVERSARY, PLAYERS, PROTAGONIST, numeric, part_of
+from heatbath.envs.adversarial.faces.wrapper import AdversarialWrapper
 from heatbath.envs.adversarial.failures import Failures
 from heatbath.envs.adversarial.game import Array, Flags, Outcome
-from heatbath.envs.adversarial.moves import ADVERSARY, PLAYERS, PROTAGONIST, numeric, part_of
-from heatbath.envs.adversarial.wrapper import AdversarialWrapper
 
 UNSTABLE = slice(3, 6)
 """Where MuJoCo counts positions, velocities and accelerations that were not finite (mjtWarning), having put the
@@ -40,7 +40,7 @@ class GymnasiumGame:
         InvalidInput: for N or a time limit below 1, a rate outside [0, 1], an id that gymnasium does not know, copies
             that differ, a space that is not a Box or cannot be made one.
 
-    >>> from heatbath.envs.adversarial.disturbances import ActionMixing
+    >>> from heatbath.envs.adversarial.faces.disturbances import ActionMixing
     >>> game = GymnasiumGame("Pendulum-v1", 2, ActionMixing(0.1))
     >>> game.reset(seed=0).shape
     (2, 3)

@@ -12,8 +12,8 @@ from gymnasium.vector.utils import batch_space
 
 from heatbath.core.contracts import Agent
 from heatbath.core.errors import InvalidInput
+from heatbath.envs.adversarial.faces.moves import checked
 from heatbath.envs.adversarial.game import Flags
-from heatbath.envs.adversarial.moves import checked
 
 
 class Player(Protocol):

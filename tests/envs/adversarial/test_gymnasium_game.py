@@ -10,12 +10,12 @@ import pytest
 
 from heatbath.core.errors import ConfigError, InvalidInput
 from heatbath.core.host import Host
-from heatbath.envs.adversarial.disturbances import ActionMixing, ActionReplacement
-from heatbath.envs.adversarial.fixed import FixedAdversary
+from heatbath.envs.adversarial.faces.disturbances import ActionMixing, ActionReplacement
+from heatbath.envs.adversarial.faces.fixed import FixedAdversary
+from heatbath.envs.adversarial.faces.ids import game
+from heatbath.envs.adversarial.faces.vector import VectorGame
+from heatbath.envs.adversarial.faces.wrapper import AdversarialWrapper
 from heatbath.envs.adversarial.gymnasium_game import GymnasiumGame
-from heatbath.envs.adversarial.ids import game
-from heatbath.envs.adversarial.vector import VectorGame
-from heatbath.envs.adversarial.wrapper import AdversarialWrapper
 from heatbath.testing import build
 from tests.envs.adversarial.toys import Pushed, ThreeSteps
 

@@ -10,9 +10,9 @@ import numpy as np
 from gymnasium.spaces import Space
 
 from heatbath.core.errors import InvalidInput
-from heatbath.envs.adversarial.frames import check_render_mode, metadata_of
+from heatbath.envs.adversarial.faces.frames import check_render_mode, metadata_of
+from heatbath.envs.adversarial.faces.moves import ADVERSARY, PROTAGONIST, apart, both, checked
 from heatbath.envs.adversarial.game import Array, BatchGame
-from heatbath.envs.adversarial.moves import ADVERSARY, PROTAGONIST, apart, both, checked
 
 
 class SingleGame(gymnasium.Env[Array, Mapping[str, Any]]):

@@ -10,10 +10,10 @@ import numpy as np
 from gymnasium.utils import RecordConstructorArgs
 
 from heatbath.core.errors import InvalidInput
+from heatbath.envs.adversarial.faces.moves import ADVERSARY, PROTAGONIST, part_of
+from heatbath.envs.adversarial.faces.policies import player_of
+from heatbath.envs.adversarial.faces.single import SingleGame
 from heatbath.envs.adversarial.game import BatchGame
-from heatbath.envs.adversarial.moves import ADVERSARY, PROTAGONIST, part_of
-from heatbath.envs.adversarial.policies import player_of
-from heatbath.envs.adversarial.single import SingleGame
 
 
 def environment_of(game: Any) -> gymnasium.Env[Any, Any]:
@@ -73,8 +73,8 @@ class FixedAdversary(_Fixed):
         InvalidInput: for an environment of one player, a policy that is none, or one of other spaces; in play, for a
             move of another shape or that is not finite.
 
-    >>> from heatbath.envs.adversarial.disturbances import ActionMixing
-    >>> from heatbath.envs.adversarial.wrapper import AdversarialWrapper
+    >>> from heatbath.envs.adversarial.faces.disturbances import ActionMixing
+    >>> from heatbath.envs.adversarial.faces.wrapper import AdversarialWrapper
     >>> game = AdversarialWrapper(gymnasium.make("Pendulum-v1"), ActionMixing(0.1))
     >>> FixedAdversary(game, lambda observation: [1.0]).action_space
     Box(-2.0, 2.0, (1,), float32)

@@ -10,10 +10,10 @@ from gymnasium.vector import AutoresetMode, VectorEnv, VectorWrapper
 from gymnasium.vector.utils import batch_space
 
 from heatbath.core.errors import InvalidInput
+from heatbath.envs.adversarial.faces.moves import ADVERSARY, PROTAGONIST, part_of
+from heatbath.envs.adversarial.faces.policies import player_of
+from heatbath.envs.adversarial.faces.vector import VectorGame
 from heatbath.envs.adversarial.game import Array
-from heatbath.envs.adversarial.moves import ADVERSARY, PROTAGONIST, part_of
-from heatbath.envs.adversarial.policies import player_of
-from heatbath.envs.adversarial.vector import VectorGame
 
 
 def _vector_of(game: Any) -> VectorEnv[Any, Any, Any]:
@@ -73,7 +73,7 @@ class VectorFixedAdversary(_VectorFixed):
         InvalidInput: for another environment, a policy that is none, or one of other spaces; in play, for moves of
             another shape or that are not finite.
 
-    >>> from heatbath.envs.adversarial.disturbances import ActionMixing
+    >>> from heatbath.envs.adversarial.faces.disturbances import ActionMixing
     >>> from heatbath.envs.adversarial.gymnasium_game import GymnasiumGame
     >>> game = GymnasiumGame("Pendulum-v1", 4, ActionMixing(0.1))
     >>> VectorFixedAdversary(game, lambda observations: np.ones((4, 1))).action_space.shape

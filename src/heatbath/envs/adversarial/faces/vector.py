@@ -11,9 +11,9 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
 from heatbath.core.errors import InvalidInput
-from heatbath.envs.adversarial.frames import check_render_mode, metadata_of
+from heatbath.envs.adversarial.faces.frames import check_render_mode, metadata_of
+from heatbath.envs.adversarial.faces.moves import ADVERSARY, PROTAGONIST, apart, both, numeric
 from heatbath.envs.adversarial.game import Array, BatchGame, Flags, Outcome
-from heatbath.envs.adversarial.moves import ADVERSARY, PROTAGONIST, apart, both, numeric
 
 
 class VectorGame(VectorEnv[Array, Mapping[str, Array], Any]):

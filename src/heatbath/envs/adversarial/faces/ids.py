@@ -12,12 +12,12 @@ from heatbath.core.config import read, to_argv
 from heatbath.core.errors import ConfigError
 from heatbath.core.host import Host
 from heatbath.core.streams import Streams
+from heatbath.envs.adversarial.faces.single import SingleGame
+from heatbath.envs.adversarial.faces.vector import VectorGame
 from heatbath.envs.adversarial.game import BatchGame
-from heatbath.envs.adversarial.single import SingleGame
-from heatbath.envs.adversarial.vector import VectorGame
 
 PROBLEM = "two-player"
-HERE = "heatbath.envs.adversarial.ids"
+HERE = "heatbath.envs.adversarial.faces.ids"
 
 
 def id_of(component: str) -> str:

@@ -13,9 +13,9 @@ from gymnasium.utils.env_checker import check_env
 import heatbath.gym
 from heatbath.core.errors import ConfigError, MissingExtra
 from heatbath.core.host import Host
-from heatbath.envs.adversarial.ids import PROBLEM, game, id_of, register
-from heatbath.envs.adversarial.single import SingleGame
-from heatbath.envs.adversarial.vector import VectorGame
+from heatbath.envs.adversarial.faces.ids import PROBLEM, game, id_of, register
+from heatbath.envs.adversarial.faces.single import SingleGame
+from heatbath.envs.adversarial.faces.vector import VectorGame
 
 NAMES = Host().load().names("envs", PROBLEM)
 IDS = [id_of(name) for name in NAMES]
@@ -117,6 +117,6 @@ def test_all_faces_are_had_by_name() -> None:
 
 def test_an_absent_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "pettingzoo", None)
-    monkeypatch.delitem(__import__("sys").modules, "heatbath.envs.adversarial.parallel", raising=False)
+    monkeypatch.delitem(__import__("sys").modules, "heatbath.envs.adversarial.faces.parallel", raising=False)
     with warnings.catch_warnings(), pytest.raises(MissingExtra, match=r"pip install 'heatbath\[pettingzoo\]'"):
         heatbath.gym.to_parallel_env  # noqa: B018

@@ -8,8 +8,8 @@ import gymnasium
 from gymnasium.utils import RecordConstructorArgs
 
 from heatbath.core.errors import InvalidInput
-from heatbath.envs.adversarial.disturbances import bound
-from heatbath.envs.adversarial.moves import ADVERSARY, apart, both, checked
+from heatbath.envs.adversarial.faces.disturbances import bound
+from heatbath.envs.adversarial.faces.moves import ADVERSARY, apart, both, checked
 
 
 class AdversarialWrapper(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
@@ -26,7 +26,7 @@ class AdversarialWrapper(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructo
     Raises:
         InvalidInput: for an environment that has two players already, or a disturbance that is none of this one.
 
-    >>> from heatbath.envs.adversarial.disturbances import ActionMixing
+    >>> from heatbath.envs.adversarial.faces.disturbances import ActionMixing
     >>> env = AdversarialWrapper(gymnasium.make("Pendulum-v1"), ActionMixing(0.1))
     >>> observation, info = env.reset(seed=0)
     >>> observation, reward, *_ = env.step({"protagonist": [0.5], "adversary": [-1.0]})

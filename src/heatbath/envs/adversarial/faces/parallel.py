@@ -9,8 +9,8 @@ import gymnasium
 from pettingzoo import ParallelEnv  # type: ignore[import-untyped]
 
 from heatbath.core.errors import InvalidInput
-from heatbath.envs.adversarial.fixed import environment_of
-from heatbath.envs.adversarial.moves import ADVERSARY, PLAYERS, PROTAGONIST, part_of
+from heatbath.envs.adversarial.faces.fixed import environment_of
+from heatbath.envs.adversarial.faces.moves import ADVERSARY, PLAYERS, PROTAGONIST, part_of
 
 
 def to_parallel_env(game: Any) -> ParallelGame:
@@ -22,8 +22,8 @@ def to_parallel_env(game: Any) -> ParallelGame:
     Raises:
         InvalidInput: for what is neither, or an environment of one player.
 
-    >>> from heatbath.envs.adversarial.disturbances import ActionMixing
-    >>> from heatbath.envs.adversarial.wrapper import AdversarialWrapper
+    >>> from heatbath.envs.adversarial.faces.disturbances import ActionMixing
+    >>> from heatbath.envs.adversarial.faces.wrapper import AdversarialWrapper
     >>> env = to_parallel_env(AdversarialWrapper(gymnasium.make("Pendulum-v1"), ActionMixing(0.1)))
     >>> observations, infos = env.reset(seed=0)
     >>> sorted(observations)

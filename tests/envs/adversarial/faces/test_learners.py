@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from heatbath.envs.adversarial.fixed import FixedAdversary, FixedProtagonist
-from heatbath.envs.adversarial.ids import game
+from heatbath.envs.adversarial.faces.fixed import FixedAdversary, FixedProtagonist
+from heatbath.envs.adversarial.faces.ids import game
 
 sb3 = pytest.importorskip("stable_baselines3")
 STEPS = 500

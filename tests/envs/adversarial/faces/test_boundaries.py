@@ -10,12 +10,12 @@ import gymnasium
 import numpy as np
 import pytest
 
-from heatbath.envs.adversarial.fixed import FixedAdversary, FixedProtagonist
+from heatbath.envs.adversarial.faces.fixed import FixedAdversary, FixedProtagonist
+from heatbath.envs.adversarial.faces.parallel import to_parallel_env
+from heatbath.envs.adversarial.faces.single import SingleGame
+from heatbath.envs.adversarial.faces.vector import VectorGame
+from heatbath.envs.adversarial.faces.wrapper import AdversarialWrapper
 from heatbath.envs.adversarial.gymnasium_game import GymnasiumGame
-from heatbath.envs.adversarial.parallel import to_parallel_env
-from heatbath.envs.adversarial.single import SingleGame
-from heatbath.envs.adversarial.vector import VectorGame
-from heatbath.envs.adversarial.wrapper import AdversarialWrapper
 from tests.envs.adversarial.toys import LENGTH, Pushed, ThreeSteps
 
 STEPS = 20
