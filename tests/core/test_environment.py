@@ -23,6 +23,7 @@ def test_versions_machine_and_plugins_are_named(described, host):
     assert found["python"] == platform.python_version()
     assert found["device"] == "cpu"
     assert found["device_name"] == found["processor"] != ""
+    assert found["instruction_set"] == torch.backends.cpu.get_cpu_capability()
     assert found["threads"] == torch.get_num_threads()
     assert found["argv"] == sys.argv
     assert found["packages"]["torch"] == version("torch")

@@ -428,6 +428,16 @@ def test_a_figure_that_cannot_be_drawn_is_named_and_costs_nothing_else(whole, mo
     assert caplog.messages == ["a figure could not be drawn: ValueError: no paint"]
 
 
+def test_references_that_fail_are_named_and_cost_nothing_else(whole, monkeypatch, line, caplog):
+    def broken(task):
+        raise ValueError("no truth")
+
+    monkeypatch.setattr(line, "references", broken, raising=False)
+    run = whole()
+    assert (run.status, run.result["references"]) == ("finished", {})
+    assert caplog.messages == ["the references could not be had: ValueError: no truth"]
+
+
 def test_without_matplotlib_one_line_says_what_to_install(whole, monkeypatch, line, caplog):
     def figures(task):
         import matplotlib_is_absent

@@ -352,15 +352,25 @@ def _make(name: str, members: Mapping[str, Any], origin: _Origin, *bases: type) 
     return make_dataclass(name, entries, bases=bases, frozen=True, namespace={"origin": origin, "__doc__": doc})
 
 
-def _plain(value: Any) -> Any:
-    """Undo the reader: the dataclasses that were asked for, with resolved picks."""
+def _plain(value: Any, path: str = "") -> Any:
+    """Undo the reader: the dataclasses that were asked for, with resolved picks.
+
+    Raises:
+        ConfigError: for a value that is not a number, which every comparison would let pass.
+    """
     origin = getattr(type(value), "origin", None)
     if not isinstance(origin, _Origin):
+        if any(item != item for item in (value if isinstance(value, tuple) else (value,))):
+            raise ConfigError(f"--{path.removesuffix('.')}: expected a number, got {value}")
         return value
     if origin.kind == "pick":
-        options, weight = (_plain(getattr(value, part, None)) for part in ("options", "weight"))
+        options, weight = _plain(getattr(value, "options", None), path), getattr(value, "weight", None)
+        weight = _plain(weight, f"{path}weight.")
         return Pick(origin.source.kind, value.name, options, origin.source.problem, weight, origin.source.aliases)
-    parts = {entry.name: _plain(getattr(value, entry.name)) for entry in fields(value)}
+    parts = {
+        entry.name: _plain(getattr(value, entry.name), f"{path}{entry.name.replace('_', '-')}.")
+        for entry in fields(value)
+    }
     if origin.kind == "slots":
         return Slots(origin.source.kind, parts)
     return origin.source(**parts)

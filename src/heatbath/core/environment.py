@@ -33,6 +33,7 @@ def describe(host: Host, used: list[tuple[str, str]], device: torch.device) -> d
         "python": platform.python_version(),
         "platform": platform.platform(),
         "processor": _processor(),
+        "instruction_set": torch.backends.cpu.get_cpu_capability(),
         "torch": torch.__version__,
         "device": str(device),
         "device_name": torch.cuda.get_device_name(device) if device.type == "cuda" else _processor(),

@@ -156,8 +156,7 @@ def _due(every: int, before: int, clock: Clock) -> bool:
 def _write_result(run: Run, outcome: str, cost: Mapping[str, float], error: BaseException | None) -> None:
     """`cost` is that of the process that ended the run, without its figures."""
     ended = outcome in ("finished", "collapsed")
-    references = getattr(run.task, "references", None)
-    columns = references() if ended and references else {}
+    columns = _columns(run) if ended else {}
     figures = _draw(run) if ended else []
     result = {
         "experiment": run.experiment,
@@ -179,6 +178,16 @@ def _write_result(run: Run, outcome: str, cost: Mapping[str, float], error: Base
         if error is None:
             raise
         logger.warning("%s cannot be written either: %s", run.files.result, refusal)  # the first error says more
+
+
+def _columns(run: Run) -> Mapping[str, Mapping[str, float | None]]:
+    """What the task prints beside its own metrics; where that fails, the run keeps its result all the same."""
+    references = getattr(run.task, "references", None)
+    try:
+        return references() if references else {}
+    except Exception as failure:
+        logger.warning("the references could not be had: %s: %s", type(failure).__name__, failure)
+        return {}
 
 
 def _draw(run: Run) -> list[str]:

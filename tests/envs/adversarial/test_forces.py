@@ -118,7 +118,7 @@ def test_pushing_what_is_fixed_is_warned_of(drifter):
 @pytest.mark.parametrize(
     ("field", "message"),
     [
-        (ForceField(("fot",)), "no body 'fot' that can be pushed; the model has box, bob, anchor"),
+        (ForceField(("feet",)), "no body 'feet' that can be pushed; the model has box, bob, anchor"),
         (ForceField(("world",)), "no body 'world'"),
         (ForceField(("box",), "x", (1.0, 2.0)), "2 numbers for 1 moves"),
         (ForceField(("box",), "x", zone=Zone("fre", ((0, 1),))), "no joint 'fre'; the model has free"),

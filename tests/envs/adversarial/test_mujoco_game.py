@@ -7,6 +7,8 @@ import pytest
 mujoco = pytest.importorskip("mujoco")
 pytest.importorskip("gymnasium")
 
+from mujoco import batch  # noqa: E402
+
 from heatbath.core.errors import ConfigError, InvalidInput, NotFinite  # noqa: E402
 from heatbath.envs.adversarial.forces import ForceField  # noqa: E402
 from heatbath.envs.adversarial.mujoco_game import MujocoGame  # noqa: E402
@@ -240,3 +242,31 @@ def test_steps_do_not_gather_memory():
     grown, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert grown < 50_000
+
+
+def test_an_error_of_mujoco_is_that_simulations_failure_alone(monkeypatch):
+    game = make("Hopper")
+    step = game.simulations._batch.step
+
+    def breaking(**chosen):
+        step(ids=[0, 2], **chosen)
+        raise batch.SimulationError(np.array([1]), "out of memory")
+
+    game.reset(0)
+    monkeypatch.setattr(game.simulations._batch, "step", breaking)
+    outcome = game.step(np.zeros((3, 3)), np.zeros((3, 2)))
+    assert outcome.failed.tolist() == outcome.truncated.tolist() == [False, True, False]
+
+
+def test_an_error_of_mujoco_in_the_loop_is_too(monkeypatch):
+    game, step = make("Hopper", serial=True), mujoco.mj_step
+
+    def breaking(model, data, nstep):
+        if data is game.simulations._data[1]:
+            raise mujoco.FatalError("out of memory")
+        step(model, data, nstep=nstep)
+
+    game.reset(0)
+    monkeypatch.setattr(mujoco, "mj_step", breaking)
+    outcome = game.step(np.zeros((3, 3)), np.zeros((3, 2)))
+    assert outcome.failed.tolist() == outcome.truncated.tolist() == [False, True, False]

@@ -159,6 +159,12 @@ def test_inputs_and_parts_must_fit(host, tmp_path, options, message):
     assert message in refused(host, tmp_path, f"--series series.npy {options}")
 
 
+def test_a_test_part_too_short_for_a_metric_is_refused_before_the_first_step(host, tmp_path):
+    line = f"--series {save(tmp_path, wave())} --split 0.96 --window 5"
+    said = refused(host, tmp_path, line)
+    assert "--metrics.prediction_error_20 needs a test part of at least 21 points, got 16; give a longer one" in said
+
+
 # Runs
 
 QUICK = {"lyapunov_max": {"segments": 2, "steps": 10, "transient": 2}, "prediction_error_20": {"steps": 3}}

@@ -130,6 +130,19 @@ def test_a_bad_rate_is_refused(rate: float):
         ebim_rows([P, P], [1.0, rate])
 
 
+@pytest.mark.parametrize("rate", [None, "much", [1.0], [1.0, 1.0, 1.0], [[1.0, 1.0]]])
+def test_a_rate_that_is_no_number_is_refused(rate):
+    for call in (lambda: ebim(P, rate), lambda: ebim_rows([P, P], rate)):
+        with pytest.raises(CouplingError, match=r"`rate`.* number"):
+            call()
+
+
+def test_a_rate_may_be_a_tensor_that_has_a_gradient():
+    rate = torch.tensor(1.0, requires_grad=True)
+    assert ebim(P, rate).tolist() == ebim(P, 1.0).tolist()
+    assert ebim_rows(torch.tensor([P, P]), rate.expand(2))[0].tolist() == ebim_rows([P, P], 1.0)[0].tolist()
+
+
 @pytest.mark.parametrize(("rate", "deterministic", "greedy", "every"), THEOREM_3)
 def test_the_table_of_theorem_3(rate: float, deterministic: float, greedy: float, every: float):
     p = (0.7, 0.2, 0.1)

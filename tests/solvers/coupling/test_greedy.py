@@ -186,3 +186,16 @@ def test_one_marginal_is_no_coupling():
 def test_entropy_is_in_bits():
     assert entropy([0.25] * 4) == 2.0
     assert entropy([1.0, 0.0]) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("joint", "message"),
+    [
+        ([0.5, 0.5], r"joint: expected an array with an axis for each of two variables or more, got shape \(2,\)"),
+        ([[0.75, -0.25], [0.25, 0.25]], "joint: expected masses of at least 0, got -0.25"),
+        ([[0.5, 0.5], [0.5, 0.5]], "joint: expected masses that sum to 1, got 2"),
+    ],
+)
+def test_an_array_that_is_no_joint_law_is_refused(joint, message):
+    with pytest.raises(CouplingError, match=message):
+        Coupling.of(joint)

@@ -34,7 +34,7 @@ class BatchedSimulations:
         self.qpos, self.qvel = self._batch.bind("qpos"), self._batch.bind("qvel")
         self.ctrl, self.xfrc_applied = self._batch.bind("ctrl"), self._batch.bind("xfrc_applied")
         self._derived: dict[str, Array] = {name: self._batch.bind(name) for name in fields if name != _CONTACT_FORCES}
-        self._warnings = self._batch.warning[:, FATAL, 1]
+        self._first = self._batch.state[0].copy()
         self._data = mujoco.MjData(model) if touching else None
         if touching:
             self._derived[_CONTACT_FORCES] = np.zeros((num, model.nbody, 6))
@@ -49,18 +49,20 @@ class BatchedSimulations:
                 self._batch.step(nstep=substeps)
             except batch.SimulationError as error:
                 failed[error.ids] = True
-        counts = self._batch.warning[:, FATAL, 1]
-        failed |= (counts > self._warnings).any(1)
-        self._warnings = counts
+        failed |= self._batch.warning[:, FATAL, 1].any(1)
         if self._data is not None:
             self._contact_forces()
         return failed
 
     def reset(self, which: Indices, qpos: Array, qvel: Array) -> None:
-        self._batch.reset(which, stage=mujoco.mjtStage.mjSTAGE_NONE)
+        # A simulation is its row of the state; only derived fields ask for more than to write it.
+        if self._derived:
+            self._batch.reset(which, stage=mujoco.mjtStage.mjSTAGE_NONE)
+        self._batch.state[which] = self._first
         self.qpos[which], self.qvel[which] = qpos, qvel
-        self._batch.forward(which)
-        self._warnings[which] = 0
+        if self._derived:
+            self._batch.forward(which)
+        self._batch.warning[which] = 0
         if self._data is not None:
             self._derived[_CONTACT_FORCES][which] = 0.0
 

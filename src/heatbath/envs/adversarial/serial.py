@@ -22,7 +22,6 @@ class SerialSimulations:
         self.qpos, self.qvel = np.zeros((num, model.nq)), np.zeros((num, model.nv))
         self.ctrl, self.xfrc_applied = np.zeros((num, model.nu)), np.zeros((num, model.nbody, 6))
         self._derived = {name: np.stack([getattr(data, name) for data in self._data]) for name in fields}
-        self._counts = np.zeros((num, len(FATAL)), np.int64)
 
     def derived(self, name: str) -> Array:
         return self._derived[name]
@@ -38,9 +37,7 @@ class SerialSimulations:
                     failed[i] = True
                 mujoco.mj_rnePostConstraint(model, data)
                 self._read(i, data)
-                counts = [data.warning[kind].number for kind in FATAL]
-                failed[i] |= bool((counts > self._counts[i]).any())
-                self._counts[i] = counts
+                failed[i] |= any(data.warning[kind].number for kind in FATAL)
         return failed
 
     def reset(self, which: Indices, qpos: Array, qvel: Array) -> None:
@@ -49,7 +46,7 @@ class SerialSimulations:
             mujoco.mj_resetData(model, data)
             data.qpos[:], data.qvel[:] = qpos[row], qvel[row]
             mujoco.mj_forward(model, data)
-            self.ctrl[i], self.xfrc_applied[i], self._counts[i] = data.ctrl, data.xfrc_applied, 0
+            self.ctrl[i], self.xfrc_applied[i] = data.ctrl, data.xfrc_applied
             self._read(int(i), data)
 
     def vary(self, masses: dict[int, Array], friction: Array | None, recompute_constants: bool) -> None:

@@ -44,7 +44,7 @@ class Simulations(Protocol):
         """A field of MjData that was asked for at construction, `(N, ...)`, as the last substep left it."""
 
     def step(self, substeps: int) -> Flags:
-        """Go on by so many steps of the integrator; which simulations broke down, shape `(N,)`."""
+        """Go on by so many steps of the integrator; which simulations broke down since their reset, shape `(N,)`."""
 
     def reset(self, which: Indices, qpos: Array, qvel: Array) -> None:
         """Begin anew at these states, `(len(which), nq)` and `(len(which), nv)`, controls and forces 0."""

@@ -61,7 +61,7 @@ class Reconstruction:
         self._check_ends()
         recorded = frozenset(f"solution:{name}" for name in self.solver.records)
         self.objective = setup.objective("losses", options.losses, TRAINED | recorded)
-        self.metrics = self._undriven(setup.metrics("metrics", options.metrics, MEASURED))
+        self.metrics = self._measurable(self._undriven(setup.metrics("metrics", options.metrics, MEASURED)))
         self.windows = Windows(self.data.train, self.data.inputs, options.window)
         self.trainer = self._trainer()
         self._course: list[tuple[int, float, Tensor]] = []
@@ -89,6 +89,16 @@ class Reconstruction:
         if left_out:
             logger.warning("left out, since they cannot follow external inputs: %s", ", ".join(left_out))
         return replace(metrics, terms={name: one for name, one in metrics.terms.items() if name not in left_out})
+
+    def _measurable(self, metrics: Metrics) -> Metrics:
+        """Before the first step rather than at the first evaluation: whether the test part is long enough."""
+        for name, metric in metrics.terms.items():
+            if (shortest := getattr(metric, "shortest", 0)) > len(self.data.test):
+                raise ConfigError(
+                    f"--metrics.{name} needs a test part of at least {shortest} points, got {len(self.data.test)}; "
+                    f"give a longer one, or --metrics.{name} none"
+                )
+        return metrics
 
     # Training
 

@@ -119,6 +119,11 @@ class PredictionError(_Mean):
     needs = frozenset({"model", "target"})
     options: opt.PredictionError
 
+    @property
+    def shortest(self) -> int:
+        """Points that `target` must have: one to begin at, and those of a forecast."""
+        return self.options.steps + 1
+
     def measure(self, context: StepContext) -> list[float]:
         return [measures.prediction_error(context["model"], t, self.options.steps) for t in context["target"]]
 

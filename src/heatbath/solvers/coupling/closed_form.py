@@ -25,7 +25,7 @@ from torch import Tensor
 
 from heatbath.solvers.coupling import compiled, devices, plain
 from heatbath.solvers.coupling.joint import Indices
-from heatbath.solvers.coupling.marginals import CouplingError, Masses, code_rate, marginal, marginal_rows
+from heatbath.solvers.coupling.marginals import CouplingError, Masses, code_rate, code_rates, marginal, marginal_rows
 
 
 def ebim(p: ArrayLike, rate: float) -> Indices:
@@ -74,15 +74,14 @@ def ebim_rows(P: ArrayLike | Tensor, rate: ArrayLike | Tensor) -> tuple[Indices,
     if isinstance(P, Tensor):
         if P.device.type != "cpu":
             devices.check(P, P)
-            rates = rate if isinstance(rate, Tensor) else P.new_full((), _number(rate))
+            rates = rate.detach() if isinstance(rate, Tensor) else P.new_full((), code_rate(rate))
+            if rates.dim() and rates.shape != (len(P),):
+                raise CouplingError(f"`rate`: expected a number, or shape ({len(P)},), got {tuple(rates.shape)}")
             return devices.ebim(P, rates.to(P).expand(len(P)))
-        numbers = rate.numpy() if isinstance(rate, Tensor) else rate
-        labels, codes, entropies = ebim_rows(P.detach().numpy(), numbers)
+        labels, codes, entropies = ebim_rows(P.detach().numpy(), code_rates(rate, len(P)))
         return torch.from_numpy(labels), torch.from_numpy(codes), torch.from_numpy(entropies)
     sources = marginal_rows(P, "P")
-    rates_ = np.ascontiguousarray(np.broadcast_to(np.asarray(rate, dtype=np.float64), (len(sources),)))
-    if not (rates_ >= 0.0).all():
-        raise CouplingError(f"`rate` must be at least 0 bits, got {float(rates_.min())}")
+    rates_ = code_rates(rate, len(sources))
     native = compiled.library()
     if native is not None:
         return compiled.ebim_rows(native, sources, rates_)
@@ -92,7 +91,3 @@ def ebim_rows(P: ArrayLike | Tensor, rate: ArrayLike | Tensor) -> tuple[Indices,
     for code, label, p in zip(codes_, labels_, sources, strict=True):
         code[:] = np.bincount(label, weights=p, minlength=len(p))
     return labels_, codes_, np.array([entropy for _, entropy in found])
-
-
-def _number(rate: ArrayLike) -> float:
-    return code_rate(float(np.asarray(rate)))

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from heatbath.solvers.coupling.lower_bounds import Bounds, bounds
-from heatbath.solvers.coupling.marginals import Masses, entropy, marginal
+from heatbath.solvers.coupling.marginals import CouplingError, Masses, entropy, marginal
 
 Indices = NDArray[np.int64]
 
@@ -38,8 +38,17 @@ class Coupling:
 
     @classmethod
     def of(cls, joint: ArrayLike) -> Coupling:
-        """A joint law given as an array, whose sums are the marginals."""
+        """A joint law given as an array, whose sums are the marginals.
+
+        Raises:
+            CouplingError: when it is no law.
+        """
         law = np.asarray(joint, dtype=np.float64)
+        if law.ndim < 2:
+            raise CouplingError(
+                f"joint: expected an array with an axis for each of two variables or more, got shape {law.shape}"
+            )
+        law = marginal(law.ravel(), "joint").reshape(law.shape)
         axes = range(law.ndim)
         marginals = tuple(law.sum(tuple(other for other in axes if other != axis)) for axis in axes)
         indices = np.array(np.nonzero(law), dtype=np.int64)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -101,12 +102,33 @@ def _complaint(masses: Masses, name: str) -> str:
     raise AssertionError("nothing is wrong")
 
 
-def code_rate(rate: float) -> float:
+def code_rate(rate: Any) -> float:
     """A bound on a code's entropy, in bits.
 
     Raises:
-        CouplingError: when it is negative or not a number.
+        CouplingError: when it is no number, or negative.
     """
-    if not rate >= 0.0:
-        raise CouplingError(f"`rate` must be at least 0 bits, got {rate}")
-    return float(rate)
+    bits = _bits(rate)
+    if bits.ndim:
+        raise CouplingError(f"`rate` must be one number of bits, got shape {bits.shape}")
+    return float(bits)
+
+
+def code_rates(rate: Any, batch: int) -> Masses:
+    """A bound for each of `batch` codes, from one number or one each, shape `(batch,)`. Raises as `code_rate` does."""
+    bits = _bits(rate)
+    if bits.ndim and bits.shape != (batch,):
+        raise CouplingError(f"`rate`: expected a number, or shape ({batch},), one for each row, got {bits.shape}")
+    return np.ascontiguousarray(np.broadcast_to(bits, (batch,)))
+
+
+def _bits(rate: Any) -> Masses:
+    try:
+        if rate is None:  # numpy's nan
+            raise TypeError
+        bits = np.asarray(rate.detach().cpu() if hasattr(rate, "detach") else rate, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise CouplingError(f"`rate` must be a number of bits, got {rate!r}") from None
+    if not (bits >= 0.0).all():
+        raise CouplingError(f"`rate` must be at least 0 bits, got {bits.min()}")
+    return bits
