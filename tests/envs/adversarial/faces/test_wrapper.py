@@ -124,6 +124,8 @@ class TestAdversarialWrapper:
             ({"protagonist": np.zeros(1)}, r"got the keys \['protagonist'\]"),
             ({"protagonist": np.zeros(1), "adversary": np.zeros(3)}, r"must have shape \(1,\), got \(3,\)"),
             ({"protagonist": np.zeros(1), "adversary": [np.nan]}, "the adversary's move is not finite"),
+            ({"protagonist": [np.inf], "adversary": np.zeros(1)}, "the protagonist's move is not finite"),
+            ({"protagonist": np.zeros((1, 1)), "adversary": np.zeros(1)}, r"must have shape \(1,\), got \(1, 1\)"),
             ({"protagonist": np.zeros(1), "adversary": "left"}, "must be an array of numbers, got 'left'"),
         ],
     )

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import gymnasium
+from gymnasium.spaces import Box
 from gymnasium.utils import RecordConstructorArgs
 
 from heatbath.core.errors import InvalidInput
 from heatbath.envs.adversarial.faces.disturbances import bound
-from heatbath.envs.adversarial.faces.moves import ADVERSARY, apart, both, checked
+from heatbath.envs.adversarial.faces.moves import ADVERSARY, PROTAGONIST, apart, both, checked, numeric
 
 
 class AdversarialWrapper(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
@@ -49,7 +50,13 @@ class AdversarialWrapper(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructo
         return self.env.reset(seed=seed, options=options)
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
-        """Both moves. Raises InvalidInput for a move that lacks a part, or an adversary's that its space lacks."""
+        """Both moves.
+
+        Raises:
+            InvalidInput: for a move that lacks a part, has another shape, or is not finite.
+        """
         own, other = apart(action)
+        if isinstance(self.env.action_space, Box):
+            numeric(PROTAGONIST, own, self.env.action_space.shape)
         move = checked(ADVERSARY, other, self.disturbance.space)
         return self.env.step(self.disturbance.apply(self.env, own, move))
