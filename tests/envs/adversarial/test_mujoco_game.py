@@ -26,7 +26,7 @@ RAIL = """
 """
 
 
-def rail(horizon, ends_at=3.0, simulations=2, **chosen):
+def rail(horizon, ends_at=3.0, simulations=2, xml=RAIL, **chosen):
     """Cars that begin at 100, 200, ... (by their seed) and go on by one a step; the episode ends after `ends_at`."""
 
     def start(rng, qpos, qvel):
@@ -37,7 +37,7 @@ def rail(horizon, ends_at=3.0, simulations=2, **chosen):
         return travelled.copy(), travelled >= ends_at
 
     task = Task(
-        "rail", lambda: mujoco.MjModel.from_xml_string(RAIL), 1, ForceField(("car",), "x"), horizon, start,
+        "rail", lambda: mujoco.MjModel.from_xml_string(xml), 1, ForceField(("car",), "x"), horizon, start,
         positions_and_velocities(), judge,
     )  # fmt: skip
     return MujocoGame(task, simulations, **chosen)
@@ -270,3 +270,11 @@ def test_an_error_of_mujoco_in_the_loop_is_too(monkeypatch):
     monkeypatch.setattr(mujoco, "mj_step", breaking)
     outcome = game.step(np.zeros((3, 3)), np.zeros((3, 2)))
     assert outcome.failed.tolist() == outcome.truncated.tolist() == [False, True, False]
+
+
+def test_controls_are_bounded_where_their_actuator_is():
+    assert rail(3).protagonist_space.high.tolist() == [1]
+    free = rail(3, xml=RAIL.replace('ctrllimited="true" ctrlrange="-1 1"', ""))
+    assert free.protagonist_space.low.tolist() == [-np.inf]
+    free.reset(0)
+    assert free.step(np.full((2, 1), 50.0), STILL).final_observation[0, 1] > 2

@@ -67,8 +67,7 @@ class MujocoGame:
         self.simulations: Simulations = kind(model, simulations, task.fields, threads)
         self._first = model.qpos0.copy(), np.zeros(model.nv)
         self._duration = model.opt.timestep * task.frame_skip
-        low, high = model.actuator_ctrlrange.astype(np.float32).T
-        self.protagonist_space = Box(low, high, dtype=np.float32)
+        self.protagonist_space = _controls(model)
         self.adversary_space = self.forces.space
         self._streams = [np_random(None)[0] for _ in range(simulations)]
         self._elapsed = np.zeros(simulations, np.int64)
@@ -209,3 +208,10 @@ class MujocoGame:
                 f"{self.task.name}: {total} of the last {max(_WATCHED, self.num_envs)} steps ended in states that are "
                 f"not finite, more than {self._allowed:.0f}; check forces and masses, or raise `failure_rate`"
             )
+
+
+def _controls(model: mujoco.MjModel) -> Box:
+    """The space of a model's controls, unbounded where an actuator has no range."""
+    limits = np.where(model.actuator_ctrllimited[:, None], model.actuator_ctrlrange, (-np.inf, np.inf))
+    low, high = limits.astype(np.float32).T
+    return Box(low, high, dtype=np.float32)
