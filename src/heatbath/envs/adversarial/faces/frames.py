@@ -1,4 +1,4 @@
-"""Games that draw themselves, behind the faces."""
+"""Pictures of games, behind the faces."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from heatbath.core.errors import InvalidInput
 
 @runtime_checkable
 class Drawn(Protocol):
-    """What a `BatchGame` has beside its moves where it can be looked at.
+    """What a `BatchGame` has beside its moves where it draws itself. Games on MuJoCo are drawn for it.
 
     Attributes:
         frames_per_second: at which a picture for each step shows the episode at its true speed.
@@ -24,20 +24,50 @@ class Drawn(Protocol):
         """A picture of one simulation as it stands, shape `(height, width, 3)`."""
 
 
-def metadata_of(game: Any) -> dict[str, Any]:
-    """What gymnasium asks of a face's metadata: the mode `rgb_array` for a game that draws itself, and its speed."""
-    if not isinstance(game, Drawn):
-        return {"render_modes": []}
-    return {"render_modes": ["rgb_array"], "render_fps": round(game.frames_per_second)}
+class Pictures:
+    """What a face shows of its game.
 
+    Args:
+        game: one that draws itself, or one on MuJoCo.
+        mode: `rgb_array`, or None for nothing.
 
-def check_render_mode(game: Any, mode: str | None) -> str | None:
-    """The mode.
+    Attributes:
+        metadata: what gymnasium asks of a face: the modes, and the speed.
 
     Raises:
-        InvalidInput: for one that the game does not have.
+        InvalidInput: for a mode that the game does not have.
     """
-    if mode is not None and mode not in metadata_of(game)["render_modes"]:
-        has = "only 'rgb_array'" if isinstance(game, Drawn) else "none, since its game has no `frame(index)`"
-        raise InvalidInput(f"`render_mode` {mode!r} is not one of this simulation's; it has {has}")
-    return mode
+
+    def __init__(self, game: Any, mode: str | None) -> None:
+        self.mode, self.metadata = mode, _metadata(game)
+        self._game, self._drawn = game, game if isinstance(game, Drawn) else None
+        self._close: Any = None
+        if mode is not None and mode not in (modes := self.metadata["render_modes"]):
+            has = "only 'rgb_array'" if modes else "none, since its game has no `frame(index)`"
+            raise InvalidInput(f"`render_mode` {mode!r} is not one of this simulation's; it has {has}")
+
+    def frame(self, index: int) -> NDArray[np.uint8] | None:
+        """A picture of one simulation, `(height, width, 3)`; None without a mode."""
+        if self.mode is None:
+            return None
+        if self._drawn is None:
+            from heatbath.envs.adversarial.rendering.live import LivePictures  # needs Pillow, which few runs do
+
+            live = LivePictures(self._game)
+            self._drawn, self._close = live, live.close
+        return self._drawn.frame(index)
+
+    def close(self) -> None:
+        """Give back what the drawing holds."""
+        if self._close is not None:
+            self._close()
+            self._drawn = self._close = None
+
+
+def _metadata(game: Any) -> dict[str, Any]:
+    if isinstance(game, Drawn):
+        return {"render_modes": ["rgb_array"], "render_fps": round(game.frames_per_second)}
+    if hasattr(game, "snapshot"):
+        model, _ = game.snapshot(0)
+        return {"render_modes": ["rgb_array"], "render_fps": round(1 / (model.opt.timestep * game.task.frame_skip))}
+    return {"render_modes": []}

@@ -10,7 +10,7 @@ import numpy as np
 from gymnasium.spaces import Space
 
 from heatbath.core.errors import InvalidInput
-from heatbath.envs.adversarial.faces.frames import check_render_mode, metadata_of
+from heatbath.envs.adversarial.faces.frames import Pictures
 from heatbath.envs.adversarial.faces.moves import ADVERSARY, PROTAGONIST, apart, both, checked
 from heatbath.envs.adversarial.game import Array, BatchGame
 
@@ -23,7 +23,7 @@ class SingleGame(gymnasium.Env[Array, Mapping[str, Any]]):
 
     Args:
         game: of one simulation, which the face owns: closing it closes the game.
-        render_mode: `rgb_array`, of games that draw themselves, or None.
+        render_mode: `rgb_array`, of games on MuJoCo and those that draw themselves, or None.
 
     Raises:
         InvalidInput: for a game of several simulations, or a `render_mode` that it does not have.
@@ -34,8 +34,8 @@ class SingleGame(gymnasium.Env[Array, Mapping[str, Any]]):
             raise InvalidInput(
                 f"expected a game of one simulation, got one of {game.num_envs}; VectorGame is the face of many"
             )
-        self.game, self.render_mode = game, check_render_mode(game, render_mode)
-        self.metadata = metadata_of(game)
+        self.game, self.render_mode, self._pictures = game, render_mode, Pictures(game, render_mode)
+        self.metadata = self._pictures.metadata
         self.observation_space: Space[Any] = game.observation_space
         self.action_space = both(game.protagonist_space, game.adversary_space)
         self._begun: Array | None = None
@@ -66,7 +66,8 @@ class SingleGame(gymnasium.Env[Array, Mapping[str, Any]]):
 
     def render(self) -> Any:
         """A picture, where the mode is `rgb_array`."""
-        return None if self.render_mode is None else self.game.frame(0)  # type: ignore[attr-defined]
+        return self._pictures.frame(0)
 
     def close(self) -> None:
+        self._pictures.close()
         self.game.close()

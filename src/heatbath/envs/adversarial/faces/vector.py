@@ -11,7 +11,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
 from heatbath.core.errors import InvalidInput
-from heatbath.envs.adversarial.faces.frames import check_render_mode, metadata_of
+from heatbath.envs.adversarial.faces.frames import Pictures
 from heatbath.envs.adversarial.faces.moves import ADVERSARY, PROTAGONIST, apart, both, numeric
 from heatbath.envs.adversarial.game import Array, BatchGame, Flags, Outcome
 
@@ -26,7 +26,7 @@ class VectorGame(VectorEnv[Array, Mapping[str, Array], Any]):
 
     Args:
         game: the simulations, which the face owns: closing it closes them.
-        render_mode: `rgb_array`, of games that draw themselves, or None.
+        render_mode: `rgb_array`, of games on MuJoCo and those that draw themselves, or None.
 
     Raises:
         InvalidInput: for a `render_mode` that the game does not have.
@@ -34,8 +34,8 @@ class VectorGame(VectorEnv[Array, Mapping[str, Array], Any]):
 
     def __init__(self, game: BatchGame, render_mode: str | None = None) -> None:
         self.game, self.num_envs = game, game.num_envs
-        self.render_mode = check_render_mode(game, render_mode)
-        self.metadata = {"autoreset_mode": AutoresetMode.SAME_STEP, **metadata_of(game)}
+        self.render_mode, self._pictures = render_mode, Pictures(game, render_mode)
+        self.metadata = {"autoreset_mode": AutoresetMode.SAME_STEP, **self._pictures.metadata}
         self.single_observation_space = game.observation_space
         self.single_action_space = both(game.protagonist_space, game.adversary_space)
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
@@ -71,9 +71,10 @@ class VectorGame(VectorEnv[Array, Mapping[str, Array], Any]):
         """A picture of each simulation, where the mode is `rgb_array`."""
         if self.render_mode is None:
             return None
-        return tuple(self.game.frame(index) for index in range(self.num_envs))  # type: ignore[attr-defined]
+        return tuple(self._pictures.frame(index) for index in range(self.num_envs))
 
     def close_extras(self) -> None:
+        self._pictures.close()
         self.game.close()
 
 
