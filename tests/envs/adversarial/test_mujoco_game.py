@@ -225,7 +225,14 @@ def test_masses_and_frictions_are_checked(masses, friction, error, message):
 def test_numbers_out_of_range_are_refused():
     with pytest.raises(InvalidInput, match="`simulations` must be at least 1, got 0"):
         make("Hopper", 0)
-    for chosen in ({"max_force": -1.0}, {"horizon": 0}, {"threads": 0}, {"failure_rate": 1.5}):
+    for chosen in (
+        {"axes": "xq"},
+        {"bodies": ("leg", "leg")},
+        {"max_force": -1.0},
+        {"horizon": 0},
+        {"threads": 0},
+        {"failure_rate": 1.5},
+    ):
         with pytest.raises(ValueError, match=f"`{next(iter(chosen))}` must"):
             make("Hopper", **chosen)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,11 +11,9 @@ import numpy as np
 from gymnasium.spaces import Box
 from numpy.typing import NDArray
 
-from heatbath.core.errors import ConfigError
+from heatbath.core.errors import ConfigError, InvalidInput
+from heatbath.envs.adversarial.axes import AXES, parse_axes
 from heatbath.envs.adversarial.game import Array, Flags
-
-AXES = ("x", "y", "z", "tx", "ty", "tz")
-"""Columns of `xfrc_applied`: forces along the world's axes in N, then torques about them in N m."""
 
 _PROBES = 4
 _INERT = 1e-10
@@ -37,7 +34,7 @@ class Zone:
         component: index into the joint's positions.
 
     Raises:
-        ValueError: for an empty zone.
+        InvalidInput: for an empty zone.
 
     >>> Zone("x", ((-0.5, 0.5),)).joint
     'x'
@@ -49,7 +46,7 @@ class Zone:
 
     def __post_init__(self) -> None:
         if not self.intervals or any(not low <= high for low, high in self.intervals):
-            raise ValueError(f"a zone needs intervals (low, high) with low <= high, got {self.intervals}")
+            raise InvalidInput(f"a zone needs intervals (low, high) with low <= high, got {self.intervals}")
 
     def address(self, model: mujoco.MjModel) -> int:
         """Index into `qpos`.
@@ -85,7 +82,7 @@ class ForceField:
         shared: one move per axis for all bodies, its force split evenly over them.
 
     Raises:
-        ValueError: no body, an unknown axis, or a force that is not positive and finite.
+        InvalidInput: no body, an unknown axis, or a force that is not positive and finite.
 
     >>> ForceField(("torso", "foot"), "xz", 3.0).size
     4
@@ -102,14 +99,14 @@ class ForceField:
 
     def __post_init__(self) -> None:
         if isinstance(self.bodies, str):
-            raise ValueError(f"`bodies` must be a tuple of names, got the string {self.bodies!r}")
+            raise InvalidInput(f"`bodies` must be a tuple of names, got the string {self.bodies!r}")
         if not self.bodies or len(set(self.bodies)) < len(self.bodies):
-            raise ValueError(f"`bodies` must name at least one body and none twice, got {self.bodies}")
+            raise InvalidInput(f"`bodies` must name at least one body and none twice, got {self.bodies}")
         axes = parse_axes(self.axes)
         object.__setattr__(self, "axes", axes)
         forces = self.max_force if isinstance(self.max_force, tuple) else (self.max_force,)
         if not all(0 < force < float("inf") for force in forces):
-            raise ValueError(f"`max_force` must be positive and finite, got {self.max_force}")
+            raise InvalidInput(f"`max_force` must be positive and finite, got {self.max_force}")
 
     @property
     def size(self) -> int:
@@ -126,23 +123,6 @@ class ForceField:
             ConfigError: for a body or a joint that the model does not have, naming those that it has.
         """
         return BoundForces(self, model)
-
-
-def parse_axes(axes: tuple[str, ...] | str) -> tuple[str, ...]:
-    """Axes as a tuple.
-
-    >>> parse_axes("xzty")
-    ('x', 'z', 'ty')
-
-    Raises:
-        ValueError: for none, an unknown one, or one that is named twice.
-    """
-    parsed = tuple(re.findall("t?.", axes)) if isinstance(axes, str) else tuple(axes)
-    if not parsed or any(axis not in AXES for axis in parsed) or len(set(parsed)) < len(parsed):
-        raise ValueError(
-            f"`axes` must be of {', '.join(AXES)}, each at most once, such as 'xz' or 'xzty', got {axes!r}"
-        )
-    return parsed
 
 
 class BoundForces:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from heatbath.envs.adversarial.axes import parse_axes
+
 
 @dataclass(frozen=True)
 class Simulated:
@@ -28,6 +30,10 @@ class Simulated:
     def __post_init__(self) -> None:
         if not 0 < self.max_force < math.inf:
             raise ValueError(f"`max_force` must be positive and finite, got {self.max_force}")
+        if self.axes:
+            parse_axes(self.axes)
+        if len(set(self.bodies)) < len(self.bodies):
+            raise ValueError(f"`bodies` must name none twice, got {self.bodies}")
         for name in ("horizon", "threads"):
             if getattr(self, name) < 1:
                 raise ValueError(f"`{name}` must be at least 1, got {getattr(self, name)}")

@@ -1,14 +1,15 @@
 """Two-player simulations beside what they replace, in one run, as ratios.
 
-    python benchmarks/qarl_envs.py [--only simulations] [--rounds 25] [--write]
+    python benchmarks/qarl_simulations.py [--rounds 25] [--patience 0] [--write]
 
-`simulations`: Hopper under random moves, resets included, in control steps per second of wall time, since threads and
+Hopper under random moves, resets included, in control steps per second of wall time, since threads and
 worker processes are among what is compared; the best of several rounds taken in turns, so that a disturbance meets all.
 gymnasium's vector environments are measured both ways of resetting: in the same step, as ours do, and in the next one,
 their default, where every episode has a step that simulates nothing and is counted all the same. Ours also carry an
 adversary, who pushes at random; the others cannot. Gates compare with the faster of the two ways. `mujoco.batch alone`
 only steps: no moves written, no observations, rewards or resets (so its Hoppers soon lie on the ground). It is about
-the most that can be had, and says whether a second core was free.
+the most that can be had, and says whether a second core was free. With patience, every measurement waits that many
+seconds at most for a moment in which nobody else computes.
 
 Gates are printed with what was measured; where one fails the exit code is 1.
 """
@@ -39,7 +40,7 @@ from heatbath.envs.adversarial.options import Hopper as HopperOptions
 from heatbath.envs.adversarial.options import InvertedPendulum as InvertedPendulumOptions
 from heatbath.envs.adversarial.simulations import no_log_file
 
-RESULTS = Path(__file__).with_name("results") / "qarl_envs.md"
+RESULTS = Path(__file__).with_name("results") / "qarl_simulations.md"
 DRAWN = 200
 """Vector steps of random moves, drawn before the clock starts and repeated."""
 
@@ -119,17 +120,36 @@ def single(identifier: str) -> Runner:
     return Runner("gymnasium, one environment", 1, step, environment.close)
 
 
-def race(runners: list[Runner], rounds: int, seconds: float = 0.25) -> dict[str, float]:
+def busy_ticks() -> int:
+    """Ticks that all cores have computed so far; 0 where there is no /proc."""
+    if not Path("/proc/stat").is_file():
+        return 0
+    user, nice, system, *_ = map(int, Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:])
+    return user + nice + system
+
+
+def wait_for_quiet(patience: float) -> None:
+    """Until all cores together have been idle for a tenth of a second, or patience is at its end."""
+    end = time.perf_counter() + patience
+    while time.perf_counter() < end:
+        before = busy_ticks()
+        time.sleep(0.1)
+        if busy_ticks() - before <= 1:
+            return
+
+
+def race(runners: list[Runner], rounds: int, patience: float, seconds: float = 0.25) -> dict[str, float]:
     """Control steps/s by name, the best of the rounds."""
     for _ in range(rounds):
         for runner in runners:
+            wait_for_quiet(patience)
             runner.run(seconds)
     for runner in runners:
         runner.close()
     return {runner.name: runner.best for runner in runners}
 
 
-def simulations(report: Report, rounds: int) -> None:
+def simulations(report: Report, rounds: int, patience: float) -> None:
     """Hopper against gymnasium's three ways of stepping; then how other bodies gain."""
     same, following = AutoresetMode.SAME_STEP, AutoresetMode.NEXT_STEP
     hopper = {
@@ -147,7 +167,7 @@ def simulations(report: Report, rounds: int) -> None:
         *(bare(f"mujoco.batch alone, 64 simulations, {t} thread{'s' * (t > 1)}", 64, t) for t in (1, 2)),
         ours("ours, 8 simulations in a Python loop", Hopper(HopperOptions(serial=True), simulations=8)),
     ]
-    rates = race(runners, rounds)
+    rates = race(runners, rounds, patience)
     sync = max(rate for name, rate in rates.items() if name.startswith("SyncVectorEnv"))
     asynchronous = max(rate for name, rate in rates.items() if name.startswith("AsyncVectorEnv"))
     report.say("| Hopper | control steps/s | of SyncVectorEnv(8) |")
@@ -172,21 +192,16 @@ def simulations(report: Report, rounds: int) -> None:
                 *(ours(f"{t}", target(options(threads=t), simulations=64)) for t in (1, 2)),
             ],
             rounds,
+            patience,
         )
         one, first, second = rates.values()
         report.say(f"| {name} | {one:.0f} | {first:.0f} | {second:.0f} | {first / one:.2f}, {second / one:.2f} |")
 
 
-# One section each: a function of the report and the number of rounds.
-SECTIONS: dict[str, Callable[[Report, int], None]] = {
-    "simulations": simulations,
-}
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", choices=SECTIONS, help="one section")
     parser.add_argument("--rounds", type=int, default=25, help="of which the best counts")
+    parser.add_argument("--patience", type=float, default=0.0, help="seconds to wait for a quiet moment")
     parser.add_argument("--write", action="store_true", help=f"also into results/{RESULTS.name}")
     arguments = parser.parse_args()
     report = Report()
@@ -194,11 +209,9 @@ def main() -> int:
         f"{dt.date.today()}, {platform.processor() or platform.machine()}, MuJoCo {mujoco.__version__}, "
         f"gymnasium {gymnasium.__version__}, numpy {np.__version__}; best of {arguments.rounds} rounds"
     )
-    for name, section in SECTIONS.items():
-        if arguments.only in (None, name):
-            report.say(f"\n## {name}\n")
-            with no_log_file():
-                section(report, arguments.rounds)
+    report.say("")
+    with no_log_file():
+        simulations(report, arguments.rounds, arguments.patience)
     report.say("")
     report.say("All gates hold." if not report.failed else f"Gates that fail: {'; '.join(report.failed)}.")
     if arguments.write:
