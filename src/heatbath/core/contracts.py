@@ -258,7 +258,9 @@ class Transition:
 
 
 StepHook = Callable[[float, Any, Mapping[str, Any]], Any]
-"""`(t, y, info)` -> the state to go on from, or None to keep `y`. Called after each accepted step."""
+"""`(t, y, info)` -> the state to go on from, or None to keep `y`. Called after each accepted step.
+
+`t` is a number; a solver whose options say so may give a tensor that broadcasts against the state."""
 
 
 @runtime_checkable

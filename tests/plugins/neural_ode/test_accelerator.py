@@ -55,5 +55,7 @@ def test_torchdiffeq_beside(accelerator: Accelerator, host: Host, tmp_path: Path
     for name, counts, attempts in (("`dopri5`", ours, our_attempts), ("`torchdiffeq/dopri5`", theirs, their_attempts)):
         row = f"{attempts} | {counts.launches} | {counts.syncs} | {counts.uploads}"
         assert " | ".join(documented(name)) == row
+    said = DOCS.parents[1].joinpath("devices.md").read_text(encoding="utf-8")
+    assert f"{ours.syncs} synchronisations against {theirs.syncs}" in said
     assert theirs.syncs / their_attempts > 10 * ours.syncs / our_attempts
     assert torch.device(accelerator.device).type == "emu"

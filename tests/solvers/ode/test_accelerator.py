@@ -64,5 +64,21 @@ def test_fixed_steps_wait_for_nothing(accelerator: Accelerator) -> None:
 
     net, y0 = on(accelerator.device)
     with accelerator.counting() as counts:
-        RK4(options.RK4(step=0.1), None).solve(InitialValue(net, y0, (0.0, 1.0)), record=frozenset({"stiffness"}))
+        fixed = RK4(options.RK4(step=0.1, check=False), None)
+        fixed.solve(InitialValue(net, y0, (0.0, 1.0)), record=frozenset({"stiffness"}))
     assert (counts.syncs, counts.uploads) == (0, 0), counts
+    with accelerator.counting() as counts:
+        RK4(options.RK4(step=0.1), None).solve(InitialValue(net, y0, (0.0, 0.5, 1.0)))
+    assert (counts.syncs, counts.uploads) == (1, 0), counts  # at the end: is all finite?
+
+
+def test_hooks_and_events_of_samples_wait_once_an_attempted_step_too(accelerator: Accelerator) -> None:
+    """Roots are found on the device."""
+    y0 = batch().to(accelerator.device)
+    with torch.no_grad(), accelerator.counting() as counts:
+        problem = InitialValue(lambda t, y: -y, y0, (0.0, 3.0), event=lambda t, y: y[:, 0] - 0.3)
+        solution = solver("tsit5", steps="sample").solve(
+            problem, record=frozenset({"event_time"}), on_step=lambda t, y, info: 1.0 * y
+        )
+    assert solution.stats["events"] == len(y0)
+    assert (counts.syncs, counts.uploads) == (int(solution.stats["attempts"]) + 1, 0), counts

@@ -36,6 +36,7 @@ def test_registered_solvers_conform(host: Host, name: str) -> None:
         {"backward": "checkpointed"},
         {"differentiate_step_size": True},
         {"land": True},
+        {"steps": "sample"},
     ],
     ids=str,
 )
@@ -232,8 +233,13 @@ class TestWhatGoesWrong:
         solution = solve("tsit5", decay, torch.tensor([math.nan], dtype=torch.float64), (0.0, 1.0))
         assert not solution.ok
         assert solution.stats["status"] == "not finite"
-        assert "t = 0" in str(solution.stats["message"])
+        assert "the state is not finite at t = 0" in str(solution.stats["message"])
         assert solution.value.shape == (1, 1)
+
+    def test_a_scale_of_zero(self) -> None:
+        solution = solve("tsit5", decay, 0 * ONE, (0.0, 1.0), atol=0.0)
+        assert solution.stats["status"] == "not finite"
+        assert "`atol` is 0 and so is an entry of the state" in str(solution.stats["message"])
 
     @pytest.mark.parametrize("broken", [math.nan, math.inf])
     def test_a_derivative_that_is_not_finite_from_some_time_on(self, broken: float) -> None:
@@ -244,6 +250,7 @@ class TestWhatGoesWrong:
         assert not solution.ok
         assert solution.stats["status"] == "not finite"
         assert 0.4 < float(solution.stats["t"]) < 0.5 + 1e-9
+        assert "at t = 0.5 the largest |y| is 0.607" in str(solution.stats["message"])
         assert solution.value.shape == (2, 1)  # the part that was reached is kept
         assert float(solution.value[1]) == pytest.approx(math.exp(-0.25), abs=1e-5)
 
@@ -291,11 +298,29 @@ class TestWhatGoesWrong:
         with pytest.raises(InvalidInput, match=r"floating point, got torch\.int64"):
             solve("tsit5", decay, torch.ones(1, dtype=torch.int64), (0.0, 1.0))
 
+    @pytest.mark.parametrize(
+        ("replaced", "message"),
+        [
+            (torch.ones(3, dtype=torch.float64), r"the state's shape \(1,\), got \(3,\)"),
+            (torch.ones(1), r"the state's dtype torch\.float64, got torch\.float32"),
+            (0.0, r"got float"),
+        ],
+    )
+    def test_what_a_hook_gives(self, replaced: Any, message: str) -> None:
+        with pytest.raises(InvalidInput, match=f"a state from `on_step` must have .*{message}"):
+            solve("tsit5", decay, ONE, (0.0, 1.0), on_step=lambda t, y, info: replaced)
+
     def test_an_unknown_method_names_the_nearest(self) -> None:
         with pytest.raises(InvalidInput, match="did you mean 'tsit5'"):
             ode.solve(decay, ONE, (0.0, 1.0), "tsit4")
         with pytest.raises(InvalidInput, match="tsit5 does not record 'jerk'"):
             ode.solve(decay, ONE, (0.0, 1.0), record={"jerk"})
+        with pytest.raises(InvalidInput, match="tsit5 has no option 'tol'; did you mean 'rtol'"):
+            ode.solve(decay, ONE, (0.0, 1.0), tol=1e-3)
+        with pytest.raises(InvalidInput, match="rk4 has no option 'rtol'; known:"):
+            ode.solve(decay, ONE, (0.0, 1.0), "rk4", rtol=1e-3)
+        with pytest.raises(InvalidInput, match="`times` must be numbers, got None"):
+            ode.solve(decay, ONE, None)  # type: ignore[arg-type]
 
     @pytest.mark.parametrize(
         ("options", "message"),
@@ -304,6 +329,10 @@ class TestWhatGoesWrong:
             ({"rtol": -1.0}, "at least 0"),
             ({"rtol": math.nan}, "at least 0"),
             ({"max_step": 0.0}, "`max_step` must be positive"),
+            ({"first_step": math.nan}, "`first_step` at least 0, got inf and nan"),
+            ({"controller": "pd"}, "`controller` must be one of i, pi, pid, torchdiffeq, got 'pd'; did you mean 'pid'"),
+            ({"steps": "each"}, "`steps` must be one of batch, sample, got 'each'"),
+            ({"backward": "adjoint"}, "`backward` must be one of autograd, checkpointed, got 'adjoint'"),
             ({"max_steps": 0}, "`max_steps` must be at least 1"),
             ({"compile": True, "backward": "checkpointed"}, "backward=checkpointed and compile do not go together"),
             ({"steps": "sample", "land": True}, "one step size for the whole batch"),

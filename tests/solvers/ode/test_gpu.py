@@ -35,6 +35,22 @@ def test_forward_and_backward_agree_with_the_cpu(options: dict[str, Any]) -> Non
 
 
 @pytest.mark.gpu
+@pytest.mark.parametrize("steps", ["batch", "sample"])
+def test_hooks_and_events_agree_with_the_cpu(steps: Any) -> None:
+    found = []
+    for device in ("cpu", "cuda"):
+        y0 = batch().to(device).requires_grad_()
+        problem = InitialValue(lambda t, y: -y, y0, (0.0, 1.0, 3.0), event=lambda t, y: y[:, :1] - 0.3)
+        solution = solver("tsit5", steps=steps).solve(
+            problem, record=frozenset({"event_time"}), on_step=lambda t, y, info: 1.01 * y
+        )
+        time = solution.trace["event_time"].sum()
+        found.append([solution.value, time, *torch.autograd.grad(solution.value.square().sum() + time, y0)])
+    for a, b in zip(*found, strict=True):
+        torch.testing.assert_close(a, b.cpu(), rtol=1e-7, atol=1e-9)
+
+
+@pytest.mark.gpu
 def test_one_wait_an_attempted_step() -> None:
     net, y0 = Net().to("cuda"), batch().to("cuda")
     with torch.autograd.profiler.profile() as profile:

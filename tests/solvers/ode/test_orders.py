@@ -41,8 +41,8 @@ def test_a_linear_system_against_the_matrix_exponential(tableau: Tableau) -> Non
     exact = u0 @ torch.linalg.matrix_exp(4 * matrix).T
     counts = GRID[tableau.order]
     errors = [float((fixed(tableau, lambda t, u: u @ matrix.T, u0, 4.0, n) - exact).abs().max()) for n in counts]
-    # On linear equations the leading term of dopri8 is small, and the next one shows.
-    assert order(errors, counts) == pytest.approx(tableau.order, abs=0.2 if tableau.order < 8 else 0.6), errors
+    # On linear equations the leading term of dopri8 is small, and the next one shows: it seems of a higher order.
+    assert -0.2 < order(errors, counts) - tableau.order < (0.2 if tableau.order < 8 else 0.6), errors
 
 
 @pytest.mark.parametrize("tableau", ALL, ids=lambda t: t.name)
@@ -63,7 +63,7 @@ def test_the_error_estimate_has_the_order_of_the_controller(tableau: Tableau) ->
 
     sizes = (0.1, 0.05, 0.025) if tableau.order < 8 else (0.4, 0.2, 0.1)
     errors = [float(take_step(tableau, f, UNIT, 0.3, h, one, f(0.3, one), Wanted()).error) for h in sizes]
-    assert slope_of(errors) == pytest.approx(tableau.order, abs=0.35), errors
+    assert slope_of(errors) == pytest.approx(tableau.order, abs=0.2), errors
 
 
 @pytest.mark.parametrize("tableau", ALL, ids=lambda t: t.name)

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from heatbath.core.contracts import InitialValue
-from heatbath.core.errors import ConfigError
+from heatbath.core.errors import ConfigError, InvalidInput
 from heatbath.solvers.ode import options as opt
 from heatbath.solvers.ode.rk4 import RK4, rk4_step
 from heatbath.testing import build, check_solver
@@ -126,6 +126,24 @@ def test_gradients_flow_to_the_state_and_to_parameters():
     by_rate, by_start = torch.autograd.grad(value.sum(), (rate, start))
     assert float(by_rate) == pytest.approx(-math.exp(-0.5), rel=1e-6)
     assert float(by_start) == pytest.approx(math.exp(-0.5), rel=1e-6)
+
+
+def test_a_state_that_is_not_finite_has_a_status_that_names_time_and_value():
+    problem = InitialValue(lambda t, y: y * (-1 if t < 0.5 else math.nan), ONE, (0.0, 0.25, 0.75, 1.0))
+    solution = solve(problem, 0.05)
+    assert not solution.ok
+    assert solution.stats["status"] == "not finite"
+    message = "the state is not finite at t = 0.75; at t = 0.25 the largest |y| is 0.779"
+    assert solution.stats["message"] == message
+    assert float(solution.value[1]) == pytest.approx(math.exp(-0.25), rel=1e-6)
+    unchecked = RK4(opt.RK4(0.05, check=False), None).solve(problem)
+    assert unchecked.ok
+    assert math.isnan(float(unchecked.value[-1]))
+
+
+def test_a_hook_that_gives_another_shape_is_refused():
+    with pytest.raises(InvalidInput, match=r"a state from `on_step` must have the state's shape \(1, 1\), got \(1,\)"):
+        solve(decay(0.0, 1.0), on_step=lambda t, y, info: y[0])
 
 
 @pytest.mark.parametrize("step", [0.0, -0.1, math.nan])

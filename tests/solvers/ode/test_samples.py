@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Any
 
 import pytest
@@ -99,7 +100,7 @@ def test_a_sample_that_breaks_leaves_the_others_whole(broken: float) -> None:
     solution = solve("tsit5", f, y0, (0.0, 0.25, 1.0), steps="sample")
     assert not solution.ok
     assert solution.stats["status"] == "not finite"
-    assert "the first is 1, at t = 0.5" in str(solution.stats["message"])
+    assert "the first is 1, at t = 0.5, where the largest |y| is 0.6" in str(solution.stats["message"])
     assert bool(solution.value[1].isfinite().all())
     assert solution.value[2].isfinite().flatten().tolist() == [True, False, True]
     (gradient,) = torch.autograd.grad(solution.value[2, [0, 2]].sum(), y0)
@@ -121,6 +122,71 @@ def test_no_time_passes() -> None:
     assert torch.equal(solve("tsit5", decays, start(), (0.0, 0.0), steps="sample").value[1], start())
 
 
-def test_hooks_are_refused() -> None:
-    with pytest.raises(InvalidInput, match="one step size for the whole batch"):
-        solve("tsit5", decays, start(), (0.0, 1.0), steps="sample", on_step=lambda t, y, info: None)
+class TestHook:
+    def test_what_it_replaces_counts_for_samples_that_took_a_step(self) -> None:
+        """Each sample is kicked once it is past t = 0.2, at a time of its own, and decays again."""
+        kicked = torch.full((3, 1), math.nan, dtype=torch.float64)
+
+        def kick(t: Tensor, y: Tensor, info: Any) -> Tensor:
+            assert set(info) == {"h", "error", "accepted"}
+            now = info["accepted"].unsqueeze(1) & (t > 0.2) & kicked.isnan()
+            kicked[now] = t[now]
+            return torch.where(now, y + 1.0, y)
+
+        how = {"steps": "sample", "rtol": 1e-10, "atol": 1e-10}
+        value = solve("tsit5", decays, start(), (0.0, 1.0), on_step=kick, **how).value[-1]
+        assert bool(kicked.isfinite().all())
+        assert len(set(kicked.flatten().tolist())) == 3
+        expected = (torch.exp(-RATES * kicked) + 1.0) * torch.exp(RATES * (kicked - 1.0))
+        torch.testing.assert_close(value, expected, rtol=0, atol=1e-8)
+
+    def test_a_sample_alone_is_kicked_as_with_a_step_size_a_batch(self) -> None:
+        found = []
+        for steps in ("batch", "sample"):
+            net, y0 = Net(), batch(1).requires_grad_()
+            solution = solve(
+                "tsit5", net, y0, (0.0, 1.0, 2.0), {"h", "proposal", "error"}, steps=steps, controller="pi",
+                on_step=lambda t, y, info: 0.9 * y,
+            )  # fmt: skip
+            assert solution.stats["evaluations"] == net.calls
+            assert not torch.equal(solution.trace["proposal"][0], batch(1))
+            taken = [solution.trace[name].flatten() for name in ("h", "error", "proposal")]
+            gradient = torch.autograd.grad(solution.value.square().sum(), y0)
+            found.append([solution.value, *taken, *gradient])
+        for a, b in zip(*found, strict=True):
+            torch.testing.assert_close(a, b, rtol=1e-6, atol=1e-9)
+
+    def test_what_it_gives_to_samples_that_wait_is_left_out(self) -> None:
+        """The slow sample has arrived long before the fast one, and stays where it was."""
+        values = [
+            solve(
+                "tsit5", decays, start(), (0.0, 1.0), steps="sample",
+                on_step=lambda t, y, info, by=by: torch.where(info["accepted"].unsqueeze(1), y, y + by),
+            ).value
+            for by in (0.0, 5.0)
+        ]  # fmt: skip
+        assert torch.equal(*values)
+
+    def test_one_that_replaces_nothing_changes_nothing(self) -> None:
+        plain, heard = (
+            solve("tsit5", decays, start(), (0.0, 0.3, 1.0), {"h"}, steps="sample", on_step=hook)
+            for hook in (None, lambda t, y, info: None)
+        )
+        assert torch.equal(plain.value, heard.value)
+        assert plain.stats == heard.stats
+
+    def test_another_shape_is_refused(self) -> None:
+        with pytest.raises(InvalidInput, match=r"a state from `on_step` must have the state's shape \(3, 1\), got"):
+            solve("tsit5", decays, start(), (0.0, 1.0), steps="sample", on_step=lambda t, y, info: y[:1])
+
+
+def test_what_went_wrong_names_sample_time_and_value() -> None:
+    late = solve("tsit5", decays, start(), (0.0, 1.0), steps="sample", max_steps=5)
+    assert str(late.stats["message"]).startswith(
+        "5 steps were attempted: 1 of 3 samples are before the end, the first is 2, at t = 0.0"
+    )
+    pole = solve("tsit5", lambda t, y: y * y, torch.tensor([0.1, 1.0], dtype=torch.float64), (0.0, 2.0), steps="sample")
+    assert pole.stats["status"] == "step underflow"
+    message = str(pole.stats["message"])
+    assert re.search(r"1 of 2 samples failed, the first is 1, at t = 1, where the largest \|y\| is \d", message)
+    assert float(pole.value[-1, 0]) == pytest.approx(0.125, abs=1e-5)

@@ -119,7 +119,24 @@ class TestWhatGoesWrong:
         assert not solution.ok
         assert solution.stats["status"] == "step underflow"
         assert solution.value.shape == (2, 1)
-        assert "torchdiffeq says: underflow in dt" in str(solution.stats["message"])
+        message = str(solution.stats["message"])
+        assert "torchdiffeq says: underflow in dt" in message
+        assert "; at t = 1 the largest |y| is " in message
+
+    @pytest.mark.parametrize("backward", ["autograd", "adjoint"])
+    def test_a_derivative_that_is_not_finite_from_some_time_on(self, backward: Any) -> None:
+        def f(t: Tensor, y: Tensor) -> Tensor:
+            return torch.where(t < 0.5, -y, math.nan)
+
+        one = torch.ones(1, dtype=torch.float64)
+        solution = adapted(backward=backward).solve(InitialValue(f, one, (0.0, 0.25, 1.0)))
+        assert solution.stats["status"] == "not finite"
+        assert solution.value.shape == (2 if backward == "autograd" else 1, 1)
+        assert "at t = 0." in str(solution.stats["message"])
+
+    def test_tolerances_below_round_off_warn(self) -> None:
+        with pytest.warns(RuntimeWarning, match="below ten times the round-off of torch.float32"):
+            adapted(rtol=1e-8, atol=1e-8).solve(InitialValue(lambda t, y: -y, torch.ones(1), (0.0, 0.1)))
 
     def test_too_many_steps(self) -> None:
         solution = adapted(max_steps=2).solve(InitialValue(lotka_volterra, batch(), (0.0, 9.0)))

@@ -116,8 +116,8 @@ def _check_answer(name: str, solution: Solution, start: Tensor, expected: Tensor
 def _check_hook(name: str, solver: Solver, pose: Callable[[Tensor], Any], start: Tensor, plain: Solution) -> None:
     seen: list[float] = []
 
-    def watch(t: float, y: Tensor, info: Mapping[str, Any]) -> None:
-        seen.append(float(t))
+    def watch(t: float | Tensor, y: Tensor, info: Mapping[str, Any]) -> None:
+        seen.append(float(torch.as_tensor(t).amin()))  # of several, with one step size a sample
 
     watched = _solve(name, solver, pose(start), on_step=watch)
     expect(seen, f"{name}: `on_step` is never called")

@@ -80,7 +80,7 @@ class NeuralFlow:
     """units of the hidden layer of its vector field"""
     interval: float = 1.0
     """time between points, in the unit of the vector field"""
-    solver: Pick = pick("solvers", "rk4", problem="ode", step=1.0)
+    solver: Pick = pick("solvers", "rk4", problem="ode", step=1.0, check=False)
     """how the interval is taken"""
 
     def __post_init__(self) -> None:

@@ -103,7 +103,8 @@ class SpiralTask:
             problem = InitialValue(self.model, self.true[:1], self.times)
             records = self.training.solver.records & {"t", "h", "error", "stiffness"}
             solution = self.training.solver.solve(problem, record=records)
-        found = {"phase_portrait": lambda: figures.phase_portrait(self.true, solution.value[:, 0], self.model)}
+        course = solution.value[:, 0]
+        found = {"phase_portrait": lambda: figures.phase_portrait(self.times, self.true, course, self.model)}
         if "h" in solution.trace:
             found["steps"] = lambda: figures.steps(solution.trace)
         return {**found, "evaluations": lambda: figures.evaluations(self.course.rows)}

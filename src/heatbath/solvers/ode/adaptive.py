@@ -15,7 +15,16 @@ from heatbath.solvers.ode import events, status
 from heatbath.solvers.ode.controllers import TINY, Controller
 from heatbath.solvers.ode.dense import DenseOutput
 from heatbath.solvers.ode.options import Adaptive
-from heatbath.solvers.ode.steps import Step, TakeStep, Tolerance, Wanted, first_step, inside
+from heatbath.solvers.ode.steps import (
+    Step,
+    TakeStep,
+    Tolerance,
+    Wanted,
+    first_step,
+    inside,
+    like_state,
+    take_step,
+)
 from heatbath.solvers.ode.tableaux import Tableau
 
 RECORDS = frozenset({"t", "h", "error", "stiffness", "proposal", "dense", "event_time"})
@@ -104,11 +113,17 @@ class BatchIntegration:
             )
             self.evaluations += 1
         if not math.isfinite(self.h):
-            self._stop(status.NOT_FINITE, f"the state or its derivative is not finite at t = {self.t:g}")
+            self._stop(status.NOT_FINITE, f"{self._what_is_not_finite()} at t = {self.t:g}")
             return False
         self.h = math.copysign(min(abs(self.h), options.max_step), self.span)
         self._look_for_event()
         return True
+
+    def _what_is_not_finite(self) -> str:
+        for name, value in (("the state", self.u), ("the derivative", self.k1)):
+            if not bool(value.isfinite().all()):
+                return f"{name} is not finite"
+        return "the scaled error is not finite (`atol` is 0 and so is an entry of the state)"
 
     def _advance(self) -> None:
         """One attempted step."""
@@ -127,7 +142,7 @@ class BatchIntegration:
         step = self.take_step(t, h_graph, self.u, self.k1, self._wanted(between), fractions)
         self.evaluations += self.tableau.stages - 1
         error, signs = self._read(step, t_new)
-        if not math.isfinite(error):
+        if not math.isfinite(error) or any(map(math.isnan, signs)):
             self._reject(h, self.controller.least)
         elif error > 1.0:
             self._reject(h, self.controller.after_rejection(self.tableau.order, error), step.error, h_graph)
@@ -160,8 +175,8 @@ class BatchIntegration:
         if self.problem.event is None:
             return step.error.item(), []
         with torch.no_grad():
-            values = self.problem.event(t_new, step.state).reshape(-1)
-            error, *signs = torch.cat([step.error.reshape(1).to(values.dtype), values]).tolist()
+            values = events.values(self.problem.event, t_new, step.state)
+            error, *signs = torch.cat([step.error.reshape(1), values]).tolist()
         return error, signs
 
     def _reject(self, h: float, factor: float, error: Tensor | None = None, h_graph: Any = None) -> None:
@@ -186,7 +201,7 @@ class BatchIntegration:
         start = self.t
         self._note(step, h, h_graph, t_new)
         if crossings:
-            self._end_at_event(step, start, h, crossings, between, fractions)
+            self._end_at_event(self._with_slopes(step, h, h_graph), start, h, crossings, fractions)
             return
         self.values += self._inside(step, h, fractions)
         self._control(step.error, error, h, h_graph)
@@ -260,7 +275,7 @@ class BatchIntegration:
         replaced = self.on_step(self.t, self.u, {"h": h, "error": error})
         if replaced is None:
             return
-        self.u = replaced
+        self.u = like_state("a state from `on_step`", replaced, self.u)
         self.k1 = self.problem.derivative(self.t, replaced)
         self.evaluations += 1
         self._forget()
@@ -269,12 +284,21 @@ class BatchIntegration:
     @torch.no_grad()
     def _look_for_event(self) -> None:
         if self.problem.event is not None:
-            self.signs = self.problem.event(self.t, self.u).reshape(-1).tolist()
+            self.signs = events.values(self.problem.event, self.t, self.u).tolist()
+
+    def _with_slopes(self, step: Step, h: float, h_graph: Any) -> Step:
+        """The step, or the same taken again through autograd, where the one taken keeps none."""
+        if step.slopes:
+            return step
+        self.evaluations += self.tableau.stages - 1
+        t = self.t_graph if self.attached else self.t
+        return take_step(
+            self.tableau, self.problem.derivative, self.tolerance, t, h_graph, self.u, self.k1, Wanted(slopes=True)
+        )
 
     def _end_at_event(
-        self, step: Step, start: float, h: float, crossings: list[int], between: Sequence[float],
-        fractions: Sequence[float],
-    ) -> None:  # fmt: skip
+        self, step: Step, start: float, h: float, crossings: list[int], fractions: Sequence[float]
+    ) -> None:
         """The last row of the answer is the state where the first of the crossings happens."""
         event = self.problem.event
         assert event is not None
@@ -282,7 +306,7 @@ class BatchIntegration:
         @torch.no_grad()
         def value(theta: float, index: int) -> float:
             state = inside(self.tableau, theta, h, self.u, step.slopes)
-            return float(event(start + theta * h, state).reshape(-1)[index])
+            return float(events.values(event, start + theta * h, state)[index])
 
         roots = {i: events.find_root(lambda x, i=i: value(x, i), value(0.0, i), value(1.0, i)) for i in crossings}  # type: ignore[misc]
         index = min(roots, key=roots.__getitem__)
@@ -303,12 +327,10 @@ class BatchIntegration:
     def _stop_short(self, h: float) -> None:
         """No step is short enough."""
         if self.not_finite:
-            message = (
-                f"the derivative is not finite after t = {self.t:g}, however short the step (the last: {abs(h):g})"
-            )
-            self._stop(status.NOT_FINITE, message)
+            message = f"what follows is not finite, however short the step (the last: {abs(h):g})"
+            self._stop(status.NOT_FINITE, f"{message}; at t = {self.t:g} {status.largest(self.u)}")
         else:
-            self._stop(status.UNDERFLOW, f"the step has shrunk to {abs(h):g}, too short to move from t = {self.t:g}")
+            self._stop(status.UNDERFLOW, f"a step of {abs(h):g} is too short to move from t = {self.t:g}")
 
     def _stop(self, why: str, message: str) -> None:
         self.status, self.message = why, message
@@ -316,10 +338,7 @@ class BatchIntegration:
             reach = float(self.trace.stiffness[-1].detach()) * abs(self.h)
             self.message += f"; h S = {reach:.2g}, stable up to {self.tableau.stability_size:.2g}"
         if why in (status.UNDERFLOW, status.TOO_MANY_STEPS):
-            largest = float(self.u.detach().abs().max())
-            self.message += (
-                f"; at t = {self.t:g} the largest |y| is {largest:.3g}: relax the tolerance where this is stiff"
-            )
+            self.message += f"; at t = {self.t:g} {status.largest(self.u)}: relax the tolerance where this is stiff"
 
     def _solution(self) -> Solution:
         stats: dict[str, float | str] = {

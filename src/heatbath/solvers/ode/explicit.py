@@ -20,7 +20,7 @@ from heatbath.solvers.ode.controllers import CONTROLLERS
 from heatbath.solvers.ode.options import Adaptive
 from heatbath.solvers.ode.samples import RECORDS as SAMPLE_RECORDS
 from heatbath.solvers.ode.samples import SampleIntegration
-from heatbath.solvers.ode.steps import PlainStep, TakeStep, Tolerance
+from heatbath.solvers.ode.steps import PlainStep, TakeStep, Tolerance, like_state
 from heatbath.solvers.ode.tableaux import Tableau
 
 
@@ -39,8 +39,11 @@ class ExplicitRungeKutta:
     ===========  ======================================================================================
 
     With one step size a sample, `t`, `h`, `error` and `stiffness` have shape `(attempts, batch)` and are 0 where a
-    sample took no step; the other records are not kept, hooks and events are refused, and the derivative is given `t`
-    of shape `(batch, 1, .., 1)`.
+    sample took no step, `proposal` has shape `(attempts, *state)`, and there is no `dense`. Derivative, event and hook
+    are given `t` of shape `(batch, 1, .., 1)`. An event gives a tensor whose first axis is the batch; each sample ends
+    at its own, `event_time` has shape `(batch,)` and is nan for those that had none, rows after it repeat the state
+    there, and `stats` counts `events`. A hook is called after each attempt in which a sample took a step; `info` holds
+    `h`, `error` and `accepted`, shape `(batch,)`, and what it replaces counts for samples that are `accepted`.
 
     Step sizes carry no gradient unless asked for. `stats` holds `evaluations`, `accepted`, `rejected`, `h_min`,
     `h_max`, the time `t` that was reached, and `status`: `reached`, `event`, `not finite`, `step underflow` or `too
@@ -78,14 +81,12 @@ class ExplicitRungeKutta:
                 combined.
         """
         check(problem)
-        _warn_of_round_off(self.options, problem.initial_state)
+        warn_of_round_off(self.options.rtol, self.options.atol, problem.initial_state)
         slope = problem.derivative(problem.times[0], problem.initial_state)
-        check_slope(slope, problem)
+        like_state("the derivative", slope, problem.initial_state)
         controller = CONTROLLERS[self.options.controller]
         if self.options.steps == "sample":
-            if on_step is not None or problem.event is not None:
-                raise InvalidInput("hooks and events need one step size for the whole batch, got steps=sample")
-            return SampleIntegration(self.tableau, self.options, controller, problem, slope, record).run()
+            return SampleIntegration(self.tableau, self.options, controller, problem, slope, record, on_step).run()
         take = self._take_step(problem, slope)
         solution = BatchIntegration(self.tableau, self.options, controller, problem, take, slope, record, on_step).run()
         if self._compiler is not None:
@@ -97,8 +98,6 @@ class ExplicitRungeKutta:
         if self._compiler is not None:
             return self._compiler(problem.derivative)
         if self.options.backward == "checkpointed" and torch.is_grad_enabled():
-            if problem.event is not None:
-                raise InvalidInput("an event needs the slopes of a step: choose backward=autograd, got checkpointed")
             return CheckpointedStep(self.tableau, problem.derivative, tolerance, parameters_of(problem, slope))
         return PlainStep(self.tableau, problem.derivative, tolerance)
 
@@ -123,22 +122,12 @@ def check(problem: InitialValue) -> None:
         raise InvalidInput(f"`initial_state` must be a tensor of floating point, got {kind}")
 
 
-def check_slope(slope: Any, problem: InitialValue) -> None:
-    """Raise `InvalidInput` unless the derivative has shape and dtype of the state."""
-    state = problem.initial_state
-    if not isinstance(slope, Tensor) or slope.shape != state.shape:
-        got = tuple(slope.shape) if isinstance(slope, Tensor) else type(slope).__name__
-        raise InvalidInput(f"the derivative must have the state's shape {tuple(state.shape)}, got {got}")
-    if slope.dtype != state.dtype:
-        raise InvalidInput(f"the derivative must have the state's dtype {state.dtype}, got {slope.dtype}")
-
-
-def _warn_of_round_off(options: Adaptive, state: Tensor) -> None:
-    """A relative tolerance near round-off makes the error estimate noise, and the steps short."""
+def warn_of_round_off(rtol: float, atol: float, state: Tensor) -> None:
+    """A tolerance near round-off makes the error estimate noise, and the steps short."""
     eps = torch.finfo(state.dtype).eps
-    if options.rtol < 10 * eps and options.atol < 10 * eps:
+    if rtol < 10 * eps and atol < 10 * eps:
         warnings.warn(
-            f"tolerances {options.rtol:g} and {options.atol:g} are below ten times the round-off of {state.dtype} "
+            f"tolerances {rtol:g} and {atol:g} are below ten times the round-off of {state.dtype} "
             f"({eps:.1e}): step sizes will follow noise; use float64, or tolerances from {10 * eps:.0e} on",
             RuntimeWarning,
             stacklevel=3,

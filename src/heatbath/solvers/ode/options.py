@@ -2,9 +2,29 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+
+def check_words(options: Any) -> None:
+    """Raise `ValueError` where a field that is one of several words holds another: the host looks, a plain call not."""
+    for name, kind in get_type_hints(type(options)).items():
+        if get_origin(kind) is Literal and (got := getattr(options, name)) not in get_args(kind):
+            near = difflib.get_close_matches(str(got), get_args(kind), 1)
+            raise ValueError(
+                f"`{name}` must be one of {', '.join(get_args(kind))}, got {got!r}"
+                + (f"; did you mean {near[0]!r}?" if near else "")
+            )
+
+
+def check_limits(first_step: float, max_step: float, max_steps: int) -> None:
+    """Raise `ValueError` where no step could be taken."""
+    if not max_step > 0 or not first_step >= 0:
+        raise ValueError(f"`max_step` must be positive and `first_step` at least 0, got {max_step} and {first_step}")
+    if not max_steps >= 1:
+        raise ValueError(f"`max_steps` must be at least 1, got {max_steps}")
 
 
 @dataclass(frozen=True)
@@ -13,6 +33,8 @@ class RK4:
 
     step: float = 0.01
     """longest step; each interval between output times is cut into equal steps no longer than this"""
+    check: bool = True
+    """look at the end whether every state is finite, for which the host waits once"""
 
     def __post_init__(self) -> None:
         if not self.step > 0:
@@ -53,13 +75,9 @@ class Adaptive:
     """compile one step with torch.compile; where that fails, the plain step is taken"""
 
     def __post_init__(self) -> None:
+        check_words(self)
         check_tolerances(self.rtol, self.atol)
-        if not self.max_step > 0 or self.first_step < 0:
-            raise ValueError(
-                f"`max_step` must be positive and `first_step` at least 0, got {self.max_step} and {self.first_step}"
-            )
-        if self.max_steps < 1:
-            raise ValueError(f"`max_steps` must be at least 1, got {self.max_steps}")
+        check_limits(self.first_step, self.max_step, self.max_steps)
         self._check_combination()
 
     def _check_combination(self) -> None:
@@ -90,6 +108,6 @@ class TorchDiffEq:
     """gradients through the stages, or by torchdiffeq's continuous adjoint, which records nothing of the steps"""
 
     def __post_init__(self) -> None:
+        check_words(self)
         check_tolerances(self.rtol, self.atol)
-        if self.max_steps < 1:
-            raise ValueError(f"`max_steps` must be at least 1, got {self.max_steps}")
+        check_limits(0.0, math.inf, self.max_steps)

@@ -13,8 +13,9 @@ from torch import Generator
 from heatbath.core.contracts import NOTHING, InitialValue, Solution, StepHook
 from heatbath.core.errors import InvalidInput
 from heatbath.solvers.ode import options as opt
-from heatbath.solvers.ode.explicit import check, check_slope
-from heatbath.solvers.ode.steps import combine, stiffness
+from heatbath.solvers.ode import status
+from heatbath.solvers.ode.explicit import check
+from heatbath.solvers.ode.steps import combine, like_state, stiffness
 from heatbath.solvers.ode.tableaux import RK4 as TABLEAU
 
 Y = TypeVar("Y")
@@ -38,7 +39,10 @@ def rk4_step(f: Callable[[float, Y], Y], t: float, y: Y, h: float) -> Y:
 
 
 class RK4:
-    """Equal steps between output times; no error estimate, and the host waits for nothing. Times may run backwards.
+    """Equal steps between output times, without an error estimate. Times may run backwards.
+
+    The host waits for nothing while it steps. At the end it looks once whether every state is finite, unless
+    `check=False`; where one is not, `value` still has all rows, and `stats` names the first time and the state before.
 
     `trace["t"]` and `trace["h"]` hold start and length of each step, `trace["stiffness"]` the estimate S of |df/dy|
     from its two middle stages, in the graph, `trace["proposal"]` the states at the ends before `on_step`, which is told
@@ -50,7 +54,7 @@ class RK4:
     withheld: ClassVar[Mapping[str, str]] = {"error": "fixed steps have no error estimate"}
 
     def __init__(self, options: opt.RK4, setup: Any) -> None:
-        self.step = options.step
+        self.step, self.check = options.step, options.check
 
     def solve(
         self,
@@ -71,6 +75,7 @@ class RK4:
             raise InvalidInput("rk4 finds no events; choose an adaptive solver such as tsit5")
         y = problem.initial_state
         values, evaluations = [y], 0
+        stats: dict[str, float | str]
         trace: dict[str, list[Any]] = {name: [] for name in record}
         for begin, end in pairwise(problem.times):
             count = max(1, math.ceil(abs(end - begin) / self.step - 1e-9)) if end != begin else 0
@@ -86,10 +91,12 @@ class RK4:
                 if "stiffness" in record:
                     trace["stiffness"].append(stiffness(TABLEAU, slopes, states))
                 if on_step is not None and (replaced := on_step(t_new, y, {"h": h})) is not None:
-                    y = replaced
+                    y = like_state("a state from `on_step`", replaced, y)
             values.append(y)
         kept = {name: _column(name, items, y) for name, items in trace.items()}
-        return Solution(torch.stack(values), stats={"evaluations": evaluations, "status": "reached"}, trace=kept)
+        value, stats = torch.stack(values), {"evaluations": evaluations, "status": status.REACHED}
+        stats |= status.of_fixed_steps(value, problem.times) if self.check else {}
+        return Solution(value, stats["status"] == status.REACHED, stats, kept)
 
     def _stages(
         self, problem: InitialValue, t: float, h: float, y: Any, check_shape: bool
@@ -97,7 +104,7 @@ class RK4:
         """Four slopes and the states that they belong to; the fifth stage, at the new state, is not needed."""
         k, g = [problem.derivative(t, y)], [y]
         if check_shape:
-            check_slope(k[0], problem)
+            like_state("the derivative", k[0], problem.initial_state)
         for c, row in zip(TABLEAU.c[1:-1], TABLEAU.a[1:-1], strict=True):
             g.append(combine(y, h, row, k))
             k.append(problem.derivative(t + c * h, g[-1]))

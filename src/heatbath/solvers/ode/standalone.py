@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -45,26 +46,35 @@ def solve(
         `value`, shape `(len(times), *initial_state.shape)`, `ok`, `stats` and `trace`.
 
     Raises:
-        InvalidInput: for a method, a record, times or shapes that do not fit.
+        InvalidInput: for a method, an option, a record, times or shapes that do not fit.
         ValueError: for an option out of range.
     """
     solver = _solver(method, options)
+    try:
+        grid = tuple(map(float, times))
+    except (TypeError, ValueError):
+        raise InvalidInput(f"`times` must be numbers, got {times!r}") from None
     wanted = frozenset(record)
     if strange := sorted(wanted - solver.records):
         raise InvalidInput(
             f"{method} does not record {strange[0]!r} with these options; it records {sorted(solver.records)}"
         )
-    problem = InitialValue(derivative, initial_state, tuple(map(float, times)), event, tuple(parameters))
+    problem = InitialValue(derivative, initial_state, grid, event, tuple(parameters))
     return solver.solve(problem, record=wanted, on_step=on_step)
 
 
 def _solver(method: str, options: dict[str, Any]) -> ExplicitRungeKutta | RK4:
+    if method not in (*ADAPTIVE, "rk4"):
+        raise InvalidInput(f"unknown method {method!r}; {_known(method, [*ADAPTIVE, 'rk4'])}")
+    kind = opt.RK4 if method == "rk4" else opt.Adaptive
+    names = [field.name for field in dataclasses.fields(kind)]
+    if strange := [name for name in options if name not in names]:
+        raise InvalidInput(f"{method} has no option {strange[0]!r}; {_known(strange[0], names)}")
     if method == "rk4":
         return RK4(opt.RK4(**options), None)
-    if method not in ADAPTIVE:
-        known = [*ADAPTIVE, "rk4"]
-        near = difflib.get_close_matches(method, known, 1)
-        raise InvalidInput(
-            f"unknown method {method!r}; " + (f"did you mean {near[0]!r}?" if near else f"known: {known}")
-        )
     return ExplicitRungeKutta(ADAPTIVE[method], opt.Adaptive(**options))
+
+
+def _known(name: Any, names: list[str]) -> str:
+    near = difflib.get_close_matches(str(name), names, 1)
+    return f"did you mean {near[0]!r}?" if near else f"known: {names}"

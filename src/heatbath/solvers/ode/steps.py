@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, Protocol
 import torch
 from torch import Tensor
 
+from heatbath.core.errors import InvalidInput
 from heatbath.solvers.ode.tableaux import Row, Tableau, dense_weights
 
 VectorField = Callable[[Any, Tensor], Tensor]
@@ -110,10 +111,25 @@ def stages(
     return k, g
 
 
+def like_state(what: str, got: Any, state: Tensor, hint: str = "") -> Tensor:
+    """What was got; raise `InvalidInput` unless it is a tensor with shape and dtype of the state."""
+    if not isinstance(got, Tensor) or got.shape != state.shape:
+        found = tuple(got.shape) if isinstance(got, Tensor) else type(got).__name__
+        raise InvalidInput(f"{what} must have the state's shape {tuple(state.shape)}, got {found}{hint}")
+    if got.dtype != state.dtype:
+        raise InvalidInput(f"{what} must have the state's dtype {state.dtype}, got {got.dtype}{hint}")
+    return got
+
+
+def by_sample(x: Tensor) -> Tensor:
+    """A row for each entry of the first axis, `(batch, entries)`."""
+    return x.flatten(1) if x.dim() > 1 else x.unsqueeze(1)
+
+
 def rms(x: Tensor, per_sample: bool = False) -> Tensor:
     """Root of the mean square: over everything, 0-d, or over all axes but the first, `(batch,)`."""
     if per_sample:
-        x = x.flatten(1) if x.dim() > 1 else x.unsqueeze(1)
+        x = by_sample(x)
         norms: Tensor = torch.linalg.vector_norm(x, dim=1)
         return norms / math.sqrt(max(x.shape[1], 1))
     norm: Tensor = torch.linalg.vector_norm(x)

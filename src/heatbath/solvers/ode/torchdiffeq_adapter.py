@@ -7,6 +7,8 @@ evaluations and values are torchdiffeq's own.
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Callable, Mapping
 from itertools import pairwise
 from typing import Any
@@ -23,8 +25,8 @@ from heatbath.core.contracts import NOTHING, InitialValue, Solution, StepHook
 from heatbath.core.errors import InvalidInput
 from heatbath.solvers.ode import options as opt
 from heatbath.solvers.ode import status
-from heatbath.solvers.ode.explicit import check
-from heatbath.solvers.ode.steps import rms
+from heatbath.solvers.ode.explicit import check, warn_of_round_off
+from heatbath.solvers.ode.steps import like_state, rms
 from heatbath.solvers.ode.tableaux import ADAPTIVE, Tableau
 
 RECORDS = frozenset({"t", "h", "error", "stiffness", "proposal"})
@@ -74,7 +76,7 @@ class _Open:
         """The state after the hook."""
         assert self.on_step is not None
         replaced = self.on_step(self.sign * t, y, {"h": self.sign * h})
-        return y if replaced is None else replaced
+        return y if replaced is None else like_state("a state from `on_step`", replaced, y)
 
     def _interp_fit(self, y0: Tensor, y1: Tensor, k: Tensor, dt: Tensor) -> Any:
         """E = rms(h k error / (atol + rtol max(|y0|, |y1|))),  S = ||k_i - k_j|| / ||g_i - g_j||; k has stages last."""
@@ -151,6 +153,7 @@ class TorchDiffEq:
             InvalidInput: for what torchdiffeq or this adapter does not do.
         """
         check(problem)
+        warn_of_round_off(self.options.rtol, self.options.atol, problem.initial_state)
         if problem.event is not None:
             raise InvalidInput("this adapter finds no events; choose a solver such as tsit5")
         if record & self.withheld.keys():
@@ -195,13 +198,11 @@ class TorchDiffEq:
             "evaluations": calls.count,
             "accepted": accepted,
             "rejected": solver.attempts - accepted,
-            "status": next((why for word, why in WHY.items() if word in complaint), status.REACHED),
+            "status": _why(complaint) if complaint else status.REACHED,
         }
         if complaint:
-            # A step of NaN becomes one of 0, which torchdiffeq calls an underflow.
-            broken = not bool(solver.rk_state.f1.isfinite().all())
-            stats["status"] = status.NOT_FINITE if broken else stats["status"]
-            stats["message"] = f"torchdiffeq says: {complaint}"
+            reached, largest = sign * float(solver.rk_state.t1), status.largest(solver.rk_state.y1)
+            stats["message"] = f"torchdiffeq says: {complaint}; at t = {reached:g} {largest}"
         trace = _nothing(record)
         for name in record:
             if accepted:
@@ -225,8 +226,8 @@ class TorchDiffEq:
                 adjoint_options={"max_num_steps": self.options.max_steps},
             )  # fmt: skip
         except AssertionError as complaint:
-            why = next((why for word, why in WHY.items() if word in str(complaint)), status.UNDERFLOW)
-            stats = {"evaluations": calls.count, "status": why, "message": f"torchdiffeq says: {complaint}"}
+            message = f"torchdiffeq says: {complaint}; the derivative was last asked for at t = {float(calls.t):g}"
+            stats = {"evaluations": calls.count, "status": _why(str(complaint)), "message": message}
             return [problem.initial_state], stats, {}
         return list(rows), {"evaluations": calls.count, "status": status.REACHED}, {}
 
@@ -236,13 +237,19 @@ class _Counted:
 
     def __init__(self, f: Callable[[Any, Tensor], Tensor]) -> None:
         self.f, self.count = f, 0
+        self.t: Any = math.nan
 
     def __call__(self, t: Any, y: Tensor) -> Tensor:
-        self.count += 1
-        slope = self.f(t, y)
-        if slope.shape != y.shape:
-            raise InvalidInput(f"the derivative must have the state's shape {tuple(y.shape)}, got {tuple(slope.shape)}")
-        return slope
+        self.count, self.t = self.count + 1, t
+        return like_state("the derivative", self.f(t, y), y)
+
+
+def _why(complaint: str) -> str:
+    """A step of nan becomes one of 0, which torchdiffeq calls an underflow; a true one is never 0."""
+    found = re.search(r"underflow in dt ([-+.\w]+)", complaint)
+    if found and not abs(float(found[1])) > 0:
+        return status.NOT_FINITE
+    return next((why for word, why in WHY.items() if word in complaint), status.UNDERFLOW)
 
 
 def _nothing(record: frozenset[str]) -> dict[str, Any]:

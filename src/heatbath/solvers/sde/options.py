@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from heatbath.solvers.ode.options import check_tolerances
+from heatbath.solvers.ode.options import check_limits, check_tolerances, check_words
 
 
 @dataclass(frozen=True)
@@ -29,16 +29,11 @@ class Adaptive:
     """attempted steps after which the solver gives up"""
 
     def __post_init__(self) -> None:
+        check_words(self)
         check_tolerances(self.rtol, self.atol)
-        if not self.max_step > 0 or self.first_step < 0:
-            raise ValueError(
-                f"`max_step` must be positive and `first_step` at least 0, got {self.max_step} and {self.first_step}"
-            )
-        if self.max_steps < 1 or not self.most_growth > 1:
-            raise ValueError(
-                "`max_steps` must be at least 1 and `most_growth` more than 1, "
-                f"got {self.max_steps} and {self.most_growth}"
-            )
+        check_limits(self.first_step, self.max_step, self.max_steps)
+        if not self.most_growth > 1:
+            raise ValueError(f"`most_growth` must be more than 1, got {self.most_growth}")
 
 
 @dataclass(frozen=True)
@@ -47,6 +42,8 @@ class Fixed:
 
     step: float = 0.01
     """longest step; each interval between output times is cut into equal steps no longer than this"""
+    check: bool = True
+    """look at the end whether every state is finite, for which the host waits once"""
 
     def __post_init__(self) -> None:
         if not self.step > 0:

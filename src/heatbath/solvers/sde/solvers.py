@@ -15,7 +15,8 @@ from heatbath.core.contracts import NOTHING, Solution, StepHook, StochasticIniti
 from heatbath.core.errors import InvalidInput
 from heatbath.solvers.ode import status
 from heatbath.solvers.ode.controllers import PI, Controller, I
-from heatbath.solvers.ode.steps import Tolerance
+from heatbath.solvers.ode.explicit import warn_of_round_off
+from heatbath.solvers.ode.steps import Tolerance, like_state
 from heatbath.solvers.sde import options as opt
 from heatbath.solvers.sde import tableaux
 from heatbath.solvers.sde.noise import BrownianPath, Piece
@@ -62,10 +63,13 @@ class StochasticRungeKutta:
         """States at `problem.times`, shape `(len(times), *initial_state.shape)`.
 
         Raises:
-            InvalidInput: for times that do not increase, a drift or diffusion of another shape than the state, and
-                without a generator.
+            InvalidInput: for times that do not increase, a drift or diffusion of another shape than the state, noise
+                that is not additive where the method needs it, and without a generator.
         """
         check(problem)
+        warn_of_round_off(self.options.rtol, self.options.atol, problem.initial_state)
+        if self.tableau.additive:
+            _check_additive(problem, self.tableau.name)
         generator = given(generator)
         return _Integration(self, problem, record, on_step, generator).run()
 
@@ -113,7 +117,7 @@ class _Integration:
             self.evaluations += 2
         self.h = min(self.h, options.max_step) if math.isfinite(self.h) else self.h
         if not math.isfinite(self.h):
-            self._stop(status.NOT_FINITE, f"the state, its drift or diffusion is not finite at t = {self.t:g}")
+            self._stop(status.NOT_FINITE, "the state, its drift or diffusion is not finite")
 
     def _attempt(self, target: float) -> None:
         if self.accepted + self.rejected >= self.options.max_steps:
@@ -122,7 +126,8 @@ class _Integration:
         landing = self.h * (1 + 1e-9) >= target - self.t
         h = target - self.t if landing else self.h
         if self.t + h == self.t:
-            self._stop(status.NOT_FINITE if self.not_finite else status.UNDERFLOW, f"the step has shrunk to {h:g}")
+            why = status.NOT_FINITE if self.not_finite else status.UNDERFLOW
+            self._stop(why, f"the step has shrunk to {h:g}, too short to move")
             return
         p = self.problem
         step = take_step(
@@ -149,7 +154,7 @@ class _Integration:
         self.t, self.u = t_new, step.state
         if self.on_step is not None:
             replaced = self.on_step(self.t, self.u, {"h": h, "error": error})
-            self.u = self.u if replaced is None else replaced
+            self.u = self.u if replaced is None else like_state("a state from `on_step`", replaced, self.u)
 
     def _reject(self, h: float, factor: float, finite: bool) -> None:
         self.rejected += 1
@@ -159,7 +164,7 @@ class _Integration:
             self._stop(status.NOT_FINITE, f"the drift or diffusion is not finite, however short the step ({h:g})")
 
     def _stop(self, why: str, message: str) -> None:
-        self.status, self.message = why, f"{message}; t = {self.t:g}"
+        self.status, self.message = why, f"{message}; at t = {self.t:g} {status.largest(self.u)}"
 
     def _solution(self) -> Solution:
         stats: dict[str, float | str] = {
@@ -176,14 +181,18 @@ class _Integration:
 
 
 class _FixedSteps:
-    """Equal steps between output times; the host waits for nothing. The trace holds `t`, `h` and `proposal`."""
+    """Equal steps between output times. The trace holds `t`, `h` and `proposal`.
+
+    The host waits for nothing while it steps, and once at the end, to see whether every state is finite, unless
+    `check=False`. Where one is not, `value` still has all rows.
+    """
 
     records = frozenset({"t", "h", "proposal"})
     withheld: ClassVar[Mapping[str, str]] = dict.fromkeys(("error", "stiffness"), "fixed steps have no error estimate")
     evaluations_per_step = 1
 
     def __init__(self, options: opt.Fixed, setup: Any) -> None:
-        self.step = options.step
+        self.step, self.check = options.step, options.check
 
     def advance(self, f: Field, g: Field, t: float, u: Tensor, noise: Piece) -> Tensor:
         """The state after a step over `noise`."""
@@ -213,12 +222,13 @@ class _FixedSteps:
                     kept.append(noted[name])
                 t_new = end if i == count - 1 else begin + (i + 1) * (end - begin) / count
                 if on_step is not None and (replaced := on_step(t_new, u, {"h": h})) is not None:
-                    u = replaced
+                    u = like_state("a state from `on_step`", replaced, u)
             values.append(u)
         stats: dict[str, float | str] = {"evaluations": steps, "accepted": steps, "status": status.REACHED}
-        return Solution(
-            torch.stack(values), True, stats, {name: _column(name, kept, u) for name, kept in trace.items()}
-        )
+        value = torch.stack(values)
+        stats |= status.of_fixed_steps(value, problem.times) if self.check else {}
+        columns = {name: _column(name, kept, u) for name, kept in trace.items()}
+        return Solution(value, stats["status"] == status.REACHED, stats, columns)
 
 
 class EulerMaruyama(_FixedSteps):
@@ -263,16 +273,23 @@ def check(problem: StochasticInitialValue) -> None:
     for index, (before, after) in enumerate(pairwise(times), 1):
         if after < before:
             raise InvalidInput(f"`times` must increase; entry {index} is {after}, the one before {before}")
-    if not state.is_floating_point():
-        raise InvalidInput(f"`initial_state` must be a tensor of floating point, got {state.dtype}")
+    if not isinstance(state, Tensor) or not state.is_floating_point():
+        kind = state.dtype if isinstance(state, Tensor) else type(state).__name__
+        raise InvalidInput(f"`initial_state` must be a tensor of floating point, got {kind}")
     for name, field in (("drift", problem.drift), ("diffusion", problem.diffusion)):
         with torch.no_grad():
             value = field(times[0], state)
-        if value.shape != state.shape or value.dtype != state.dtype:
-            raise InvalidInput(
-                f"the {name} must have the state's shape {tuple(state.shape)} and dtype {state.dtype} (noise is "
-                f"diagonal), got {tuple(value.shape)} and {value.dtype}"
-            )
+        like_state(f"the {name}", value, state, "" if name == "drift" else "; noise is diagonal")
+
+
+@torch.no_grad()
+def _check_additive(problem: StochasticInitialValue, name: str) -> None:
+    """Compare the diffusion at two states: where it depends on the state, the law would be wrong in silence."""
+    t, u = problem.times[0], problem.initial_state
+    if not torch.equal(problem.diffusion(t, u), problem.diffusion(t, u + 0.5)):
+        raise InvalidInput(
+            f"{name} is for additive noise, and the diffusion at t = {t:g} depends on the state: choose sosri or sosri2"
+        )
 
 
 def _column(name: str, items: list[Any], u: Tensor) -> Tensor:

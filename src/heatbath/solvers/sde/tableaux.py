@@ -42,6 +42,11 @@ class StochasticTableau:
     reference: str
 
     @property
+    def additive(self) -> bool:
+        """Whether the noise may not depend on the state: chi1 and chi3 have no weight."""
+        return not any((*self.beta2, *self.beta4))
+
+    @property
     def stages(self) -> int:
         """Number of stages, each an evaluation of drift and diffusion."""
         return len(self.alpha)
