@@ -11,6 +11,8 @@ import torch
 
 from heatbath.envs.adversarial.faces.fixed import FixedAdversary, FixedProtagonist
 from heatbath.envs.adversarial.faces.ids import game
+from heatbath.envs.adversarial.gymnasium_game import GymnasiumGame
+from tests.envs.adversarial.toys import LENGTH, Pushed, ThreeSteps
 
 sb3 = pytest.importorskip("stable_baselines3")
 STEPS = 500
@@ -44,6 +46,22 @@ def test_sac_of_stable_baselines3_trains(face: Any, opponent: int) -> None:
     replay = model.replay_buffer
     assert np.isfinite(replay.rewards[:STEPS]).all()
     assert 0 < replay.dones[:STEPS].sum() < STEPS
+
+
+@pytest.mark.parametrize("ending", ["terminated", "truncated"])
+def test_its_replay_holds_no_transition_across_episodes_and_bootstraps_through_time_limits_only(ending: str) -> None:
+    steps = GymnasiumGame(lambda: ThreeSteps(ending), 1, Pushed())
+    model = learner(FixedAdversary(steps, lambda observation: np.zeros(2)))
+    model.learn(30)
+    kept = model.replay_buffer.sample(500)
+    before, after = kept.observations.numpy(), kept.next_observations.numpy()
+    np.testing.assert_array_equal(before[:, 0], after[:, 0])
+    np.testing.assert_array_equal(before[:, 1] + 1, after[:, 1])
+    last = after[:, 1] == LENGTH
+    assert last.any()
+    np.testing.assert_array_equal(
+        kept.dones.numpy()[:, 0] == 1, last if ending == "terminated" else np.zeros_like(last)
+    )
 
 
 @pytest.mark.slow
