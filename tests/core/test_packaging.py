@@ -24,8 +24,9 @@ BINARIES = (".so", ".pyd")
 
 
 def sources():
-    """The Python files of the package, as they are called in a wheel."""
-    return {path.relative_to(ROOT / "src").as_posix() for path in (ROOT / "src").rglob("*.py")}
+    """The Python files of the package, and the models of its simulators, as they are called in a wheel."""
+    files = [*(ROOT / "src").rglob("*.py"), *(ROOT / "src").rglob("assets/*.xml")]
+    return {path.relative_to(ROOT / "src").as_posix() for path in files}
 
 
 def build(what, source, into):

@@ -19,6 +19,21 @@ _CHAOTIC = (
     ),
 )
 
+_GYMNASIUM = "Towers et al. 2024; Pinto et al., ICML 2017"
+_CONTROL_SUITE = "Tassa et al. 2020; Reddi et al., ICLR 2024"
+_TWO_PLAYER = (
+    ("hopper", "a one-legged robot, pushed at the foot", "Hopper", _GYMNASIUM),
+    ("half-cheetah", "a running robot, pushed at torso and feet", "HalfCheetah", _GYMNASIUM),
+    ("walker2d", "a two-legged robot, pushed at the feet", "Walker2d", _GYMNASIUM),
+    ("inverted-pendulum", "a pole on a cart, pushed", "InvertedPendulum", _GYMNASIUM),
+    ("ant", "a four-legged robot, pushed at the torso and two legs", "Ant", _GYMNASIUM),
+    ("cartpole-balance", "a pole to keep upright on a cart, pushed", "CartpoleBalance", _CONTROL_SUITE),
+    ("cartpole-swingup", "a pole to swing up on a cart, pushed", "CartpoleSwingup", _CONTROL_SUITE),
+    ("pendulum-swingup", "a pendulum to swing up, pushed", "PendulumSwingup", _CONTROL_SUITE),
+    ("wind-corridor", "a puck beside a cliff in a side wind", "WindCorridor", "Reddi et al., ICLR 2024"),
+    ("wind-navigation", "the same, over ten metres", "WindNavigation", "Reddi et al., ICLR 2024"),
+)
+
 
 @hookimpl
 def register_envs(register: Register) -> None:
@@ -51,3 +66,27 @@ def register_envs(register: Register) -> None:
                 reference="Hansen, Maddix, Alizadeh, Gupta, Mahoney, ICML 2023",
             )
         )
+    for name, summary, attribute, reference in _TWO_PLAYER:
+        room = "heatbath.envs.adversarial"
+        register(
+            Component(
+                name,
+                summary,
+                f"{room}.environments:{attribute}",
+                f"{room}.options:{attribute}",
+                problem="two-player",
+                extra="qarl",
+                reference=reference,
+            )
+        )
+    register(
+        Component(
+            "gymnasium",
+            "any environment that gymnasium knows, with an adversary",
+            "heatbath.envs.adversarial.gymnasium_component:build",
+            "heatbath.envs.adversarial.gymnasium_options:Gymnasium",
+            problem="two-player",
+            extra="qarl",
+            reference="Tessler, Efroni, Mannor, ICML 2019",
+        )
+    )
