@@ -20,7 +20,15 @@ _SCHEDULES: tuple[tuple[str, str, str], ...] = (
     ("qarl.point", "a temperature that falls when returns are good", "curricula:Point"),
     ("qarl.fixed", "one temperature at all times", "curricula:Fixed"),
 )
-_AGENTS: tuple[tuple[str, str, str], ...] = ()
+_AGENTS: tuple[tuple[str, str, str], ...] = (
+    ("qarl.still", "does nothing", "opponents:Still"),
+    ("qarl.random", "uniform actions, each held for some steps", "opponents:Random"),
+    ("qarl.constant", "one action at all times; the best direction is found by trying", "opponents:Constant"),
+    ("qarl.bang-bang", "two opposite actions in turn; the best direction and period are found", "opponents:BangBang"),
+    ("qarl.linear", "a stored linear feedback, such as a gait of Hopper", "opponents:Linear"),
+    ("qarl.cross-entropy", "a feedback policy, searched for in whole populations", "cross_entropy:CrossEntropy"),
+)
+_ATTACK = "a set player under forces that are searched for; a step is one iteration of the searches"
 
 
 def _options(target: str) -> str:
@@ -31,6 +39,8 @@ def _options(target: str) -> str:
 def register_experiments(register: Register) -> None:
     for name, summary, target in _EXPERIMENTS:
         register(Component(name, summary, f"{_HERE}.{target}", _options(target), reference=_PAPER))
+    room, options = f"{_HERE}.attack:Attack", f"{_HERE}.attack_options:Attack"
+    register(Component("qarl.attack", _ATTACK, room, options, extra="qarl", reference=_PAPER))
 
 
 @hookimpl
@@ -42,4 +52,5 @@ def register_schedules(register: Register) -> None:
 @hookimpl
 def register_agents(register: Register) -> None:
     for name, summary, target in _AGENTS:
-        register(Component(name, summary, f"{_HERE}.{target}", _options(target), problem="control", reference=_PAPER))
+        options = f"{_HERE}.agent_options:{target.partition(':')[2]}"
+        register(Component(name, summary, f"{_HERE}.{target}", options, problem="control", reference=_PAPER))

@@ -1,0 +1,133 @@
+"""Where a scene is looked at from, and what arrows are drawn in it: shared by both ways of drawing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import mujoco
+import numpy as np
+
+from heatbath.envs.adversarial.game import Array
+from heatbath.envs.adversarial.rendering.recording import Recording
+
+ARROW = 0.45
+"""Length of the longest arrow, in parts of the scene's height."""
+STILL = 1e-9
+MARKS = 4.0
+"""Marks on the ground in a scene's height."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrow:
+    """A push: from `start`, the body's centre of mass, to `end`, both in the world, shape `(3,)`."""
+
+    start: Array
+    end: Array
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A camera that moves along with what moves, at one height.
+
+    Args:
+        top: from above, else from the side, along the world's y.
+        size: height of the scene, in m.
+        middle: of the scene at the start, shape `(3,)`.
+        moving: geoms that the camera follows.
+        follows: whether it does; a scene that fits into the picture stands still.
+        floor: height of the ground, in m.
+        mark: distance between marks on the ground, in m.
+        force_scale: m of arrow for one N.
+    """
+
+    top: bool
+    size: float
+    middle: Array
+    moving: tuple[int, ...]
+    follows: bool
+    floor: float
+    mark: float
+    force_scale: float
+
+    @classmethod
+    def of(cls, recording: Recording, aspect: float) -> View:
+        """One in which the whole recording can be seen.
+
+        Args:
+            recording: what is to be drawn.
+            aspect: width of pictures by their height.
+        """
+        model, data = recording.model, mujoco.MjData(recording.model)
+        solid = [geom for geom in range(model.ngeom) if model.geom_type[geom] != mujoco.mjtGeom.mjGEOM_PLANE]
+        moving = tuple(geom for geom in solid if model.body_weldid[model.geom_bodyid[geom]] != 0) or tuple(solid)
+        chosen = np.linspace(0, len(recording) - 1, min(len(recording), 50)).astype(int)
+        places, lows, highs = [], [], []
+        for step in chosen:
+            pose(data, model, recording.positions[step])
+            centres, radii = data.geom_xpos[list(moving)].copy(), model.geom_rbound[list(moving), None]
+            places.append(centres)
+            lows.append((centres - radii).min(0))
+            highs.append((centres + radii).max(0))
+        at, low, high = np.stack(places), np.min(lows, 0), np.max(highs, 0)
+        # A puck on a table moves in x and y: it is looked at from above.
+        top = bool(np.ptp(at[..., 2], 0).max() < STILL and np.ptp(at[..., 1], 0).max() > STILL)
+        vertical = 1 if top else 2
+        alone = float(np.max(np.max(highs, 0)[vertical] - np.min(lows, 0)[vertical]))
+        whole = max(alone, float(high[0] - low[0]) / aspect)
+        follows = whole > 2.0 * max(alone, float(np.max(np.array(highs) - np.array(lows), 0)[0]) / aspect)
+        size = 1.35 * (max(alone, float(np.max(np.array(highs) - np.array(lows), 0)[0]) / aspect) if follows else whole)
+        floors = [float(data.geom_xpos[geom][2]) for geom in range(model.ngeom) if geom not in solid]
+        strongest = recording.strongest
+        return cls(
+            top,
+            size,
+            (low + high) / 2.0,
+            moving,
+            follows,
+            min(floors, default=float(low[2])),
+            _round_length(size / MARKS),
+            ARROW * size / strongest if strongest > 0.0 else 0.0,
+        )
+
+    def centre(self, data: mujoco.MjData) -> Array:
+        """The point in the middle of the picture, shape `(3,)`."""
+        middle = self.middle.copy()
+        if self.follows:
+            middle[0] = data.geom_xpos[list(self.moving), 0].mean()
+            if self.top:
+                middle[1] = data.geom_xpos[list(self.moving), 1].mean()
+        return middle
+
+    def project(self, offsets: Array) -> tuple[Array, Array]:
+        """Metres to the right and upwards of points relative to the centre, shapes `(n,)`."""
+        return offsets[:, 0], offsets[:, 1 if self.top else 2]
+
+    def depth(self, point: Array) -> float:
+        """The larger, the nearer to the eye."""
+        return float(point[2] if self.top else -point[1])
+
+    def pixels_per_metre(self, width: int, height: int) -> float:
+        return height / self.size
+
+    def arrows(self, data: mujoco.MjData, forces: Array) -> list[Arrow]:
+        """Of all bodies that are pushed; `forces` in N, shape `(nbody, 3)`."""
+        pushed = np.flatnonzero(np.linalg.norm(forces, axis=1) > 0.0)
+        return [Arrow(data.xipos[body].copy(), data.xipos[body] + self.force_scale * forces[body]) for body in pushed]
+
+
+def pose(data: mujoco.MjData, model: mujoco.MjModel, positions: Array) -> None:
+    """Put everything where `qpos` says."""
+    data.qpos[:] = positions
+    mujoco.mj_kinematics(model, data)
+    mujoco.mj_comPos(model, data)
+    mujoco.mj_camlight(model, data)
+
+
+def _round_length(length: float) -> float:
+    """A length near to this one that is 1, 2 or 5 times a power of ten.
+
+    >>> _round_length(0.43), _round_length(1.3)
+    (0.5, 1.0)
+    """
+    power = 10.0 ** np.floor(np.log10(length))
+    return float(min((power, 2.0 * power, 5.0 * power, 10.0 * power), key=lambda round_: abs(round_ - length)))
