@@ -79,3 +79,14 @@ def register_envs(register: Register) -> None:
                 reference=reference,
             )
         )
+    register(
+        Component(
+            "gymnasium",
+            "any environment that gymnasium knows, with an adversary",
+            "heatbath.envs.adversarial.gymnasium_component:build",
+            "heatbath.envs.adversarial.gymnasium_options:Gymnasium",
+            problem="two-player",
+            extra="qarl",
+            reference="Tessler, Efroni, Mannor, ICML 2019",
+        )
+    )

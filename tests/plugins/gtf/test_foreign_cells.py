@@ -4,7 +4,9 @@ import pytest
 import torch
 
 from heatbath import Component, hookimpl
+from heatbath.core.choices import Pick
 from heatbath.core.contracts import Recurrence
+from heatbath.core.errors import NotFinite
 from heatbath.plugins.gtf.measures import lyapunov_spectrum
 from heatbath.plugins.gtf.observation import Affine, LatentModel, jacobian
 from heatbath.solvers.recurrence.forcing import Forcing
@@ -123,6 +125,14 @@ def test_a_foreign_cell_runs_in_the_experiment(host, tmp_path, name, how):
         host.add(Plugin(), "foreign")
     run = check_experiment(host, "gtf.lorenz63", tmp_path, **{"model": name, **SMALL, **how})
     assert run.history()[-1]["fused"] == 0.0
+
+
+def test_a_flow_whose_solver_stops_says_so(host):
+    facts = {"latent_size": 2}
+    solver = Pick("solvers", "tsit5", {"max_steps": 1}, "ode")
+    cell = build(host, "models", "neural-flow", facts=facts, hidden=8, interval=100.0, solver=solver)
+    with pytest.raises(NotFinite, match=r"the interval of length 100\.0 could not be taken: .*steps"):
+        cell.double()(torch.ones(1, 2, dtype=torch.float64))
 
 
 def test_a_foreign_cell_is_named_on_the_command_line(host, tmp_path):

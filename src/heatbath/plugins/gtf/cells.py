@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from heatbath.core.build import Setup
 from heatbath.core.contracts import InitialValue
+from heatbath.core.errors import NotFinite
 from heatbath.plugins.gtf import options as opt
 
 
@@ -59,11 +60,19 @@ class NeuralFlow(nn.Module):
         )
 
     def forward(self, z: Tensor, s: Tensor | None = None) -> Tensor:
-        """One interval; z and the result have shape `(..., M)`, s `(..., K)`."""
+        """One interval; z and the result have shape `(..., M)`, s `(..., K)`.
+
+        Raises:
+            NotFinite: when the solver says that it did not reach the end.
+        """
 
         def derivative(t: float, y: Tensor) -> Tensor:
             found: Tensor = self.field(y if s is None else torch.cat([y, s], -1))
             return found
 
-        end: Tensor = self.solver.solve(InitialValue(derivative, z, self.times)).value[-1]
+        solution = self.solver.solve(InitialValue(derivative, z, self.times))
+        if not solution.ok:
+            reason = solution.stats.get("message", "it did not reach the end")
+            raise NotFinite(f"the interval of length {self.times[1]} could not be taken: {reason}")
+        end: Tensor = solution.value[-1]
         return end
