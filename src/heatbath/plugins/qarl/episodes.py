@@ -28,7 +28,7 @@ def onto(box: Box, action: Array) -> Array:
     low = np.where(np.isfinite(box.low), box.low, -1.0).astype(np.float64)
     high = np.where(np.isfinite(box.high), box.high, 1.0).astype(np.float64)
     action = np.clip(action, -1.0, 1.0)
-    two_sided = np.where(action > 0.0, action * high, -action * low)
+    two_sided = np.where(action > 0.0, action * high, -action * low) + 0.0  # and no negative zero
     return np.where((low <= 0.0) & (high >= 0.0), two_sided, low + (action + 1.0) / 2.0 * (high - low))
 
 
