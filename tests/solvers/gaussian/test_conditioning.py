@@ -99,6 +99,31 @@ def test_it_is_dense_conditioning(form, noise, m):
         assert posterior.residual().abs().max() < 1e-12
 
 
+@pytest.mark.parametrize("batch", [2, 3])
+@pytest.mark.parametrize("form", ["diagonal shared by the batch", "low rank", "dense"])
+def test_each_field_may_have_rows_of_its_own(form, batch):
+    """Also where a batch has as many fields as there are rows."""
+    covariance = {
+        "diagonal shared by the batch": lambda: Diagonal(0.1 + uniform(N)),
+        "low rank": lambda: DiagonalPlusLowRank(0.1 + uniform(batch, N), normal(batch, N, 3)),
+        "dense": lambda: Dense(spd(batch)),
+    }[form]()
+    grids = uniform(batch, N).sort(-1).values
+    integral = LinearConstraint.quadrature(grids, normal(batch, seed=8), noise=uniform(batch, seed=5))
+    others = LinearConstraint.dense(normal(batch, 2, N, seed=3), normal(batch, 2, seed=4))
+    mean = normal(batch, N, seed=7)
+    for known in (others, LinearConstraint.stack(integral, others)):
+        posterior = condition(mean, covariance, known)
+        R = torch.zeros(2, 2, dtype=torch.float64) if known.noise is None else dense(known.noise)
+        G = known.rows.transposed().mT
+        right, sigma, _ = dense_condition(mean, dense(covariance), G, known.rhs, R)
+        torch.testing.assert_close(posterior.mean, right, rtol=0, atol=1e-10)
+        torch.testing.assert_close(posterior.variance, sigma.diagonal(dim1=-2, dim2=-1), rtol=0, atol=1e-10)
+        assert others.residual(posterior.mean).abs().max() < 1e-12
+        drawn = posterior.sample(4, torch.Generator().manual_seed(0))
+        assert others.residual(drawn).abs().max() < 1e-12
+
+
 @pytest.mark.parametrize("form", ["diagonal", "low rank", "dense", "block dense"])
 def test_samples_conserve_and_have_the_posterior_law(form):
     covariance, mean, draws = COVARIANCES[form](), normal(BATCH, N, seed=7), 20_000
@@ -222,7 +247,8 @@ def test_gradients_flow_through_dependent_rows():
 
     def outcome(mean, d, b):
         posterior = condition(mean, Diagonal(d), LinearConstraint.dense(rows, torch.cat([b, 2 * b])))
-        return posterior.mean, posterior.variance
+        assert posterior.mean.requires_grad
+        return posterior.mean, posterior.variance, posterior.chi_square(), posterior.log_prob(posterior.mean)
 
     inputs = [value.requires_grad_() for value in (normal(5, seed=2), 0.1 + uniform(5), normal(1, seed=3))]
     assert torch.autograd.gradcheck(outcome, inputs)
