@@ -133,6 +133,13 @@ def test_sparse_matrices_come_from_torch_and_scipy():
         assert torch.equal(rows.transposed(), matrix.T)
 
 
+def test_points_are_named_by_lists_and_tensors():
+    for index in ([0, -1], (0, 6), torch.tensor([0, -1]), torch.tensor([0, 6], dtype=torch.int32)):
+        rows = LinearConstraint.points(index, torch.zeros(2), 7).rows
+        assert rows.index.tolist() == [0, 6]
+    assert LinearConstraint.points([1, 2], 0.5, 7).rhs.tolist() == [0.5, 0.5]
+
+
 def test_a_stack_keeps_the_noise_of_each_part():
     x = grid(7)
     mass = LinearConstraint.quadrature(x, torch.ones(5), noise=torch.full((5,), 0.1))
@@ -167,6 +174,44 @@ def test_weights_sum_to_the_length(n, seed):
         (lambda: LinearConstraint.dense(torch.zeros(2, 4), torch.zeros(3)), r"`rhs` must have shape \(..., 2\)"),
         (lambda: LinearConstraint.dense(entries(), torch.zeros(3), Dense(torch.eye(2))), "`noise` must be of 3 rows"),
         (lambda: LinearConstraint.points([0, 9], torch.zeros(2), 7), r"`index` must name points from 0 to 6"),
+        (
+            lambda: LinearConstraint.points(torch.tensor([0, 9]), torch.zeros(2), 7),
+            "name points from 0 to 6, got .0, 9",
+        ),
+        (lambda: LinearConstraint.points(torch.tensor([0.5]), torch.zeros(1), 7), "must be a list of integers"),
+        (lambda: LinearConstraint.points(torch.tensor(3), torch.zeros(1), 7), "must be a list of integers"),
+        (lambda: LinearConstraint.dense(entries(), torch.zeros(3), torch.ones(2)), r"shape \(..., 3\), got \(2,\)"),
+        (
+            lambda: LinearConstraint.dense(entries(), torch.zeros(3), Dense(torch.eye(1))),
+            "`noise` must be of 3 rows, got 1",
+        ),
+        (lambda: LinearConstraint.dense(entries(), torch.zeros(3), "much"), "`noise` must be a number, .* got str"),
+        (
+            lambda: LinearConstraint.dense(entries(), torch.zeros(4, 3), torch.ones(5, 3)),
+            r"do not fit together: `rows` \(\), `rhs` \(4,\), `noise` \(5,\)",
+        ),
+        (
+            lambda: LinearConstraint.dense(torch.ones(2, 3, 7), torch.zeros(4, 3)),
+            r"`rows` \(2,\), `rhs` \(4,\), `noise` \(\)",
+        ),
+        (
+            lambda: LinearConstraint.stack(
+                LinearConstraint.quadrature(grid(7), torch.ones(5)),
+                LinearConstraint.dense(entries(), torch.zeros(4, 3)),
+            ),
+            r"do not fit together: `part 0` \(5,\), `part 1` \(4,\)",
+        ),
+        (
+            lambda: LinearConstraint.stack(
+                LinearConstraint.quadrature(grid(7), 1.0, noise=torch.full((5,), 0.1)),
+                LinearConstraint.dense(entries(), torch.zeros(4, 3)),
+            ),
+            r"`part 0` \(5,\), `part 1` \(4,\)",
+        ),
+        (lambda: LinearConstraint.sparse(entries().to_sparse(), 1.0), "`rhs` must be a tensor .* got float"),
+        (lambda: LinearConstraint.sparse(entries().to_sparse(), torch.zeros(2)), r"`rhs` must have shape \(..., 3\)"),
+        (lambda: LinearConstraint.divergence((0, 2), torch.ones(2)), "both at least 1, got .0, 2."),
+        (lambda: LinearConstraint.divergence((3, 2), torch.ones(3)), r"`spacing` must have shape \(2,\)"),
         (lambda: LinearConstraint.stencil(torch.ones(5), 3), r"k of 1 to 3 points, got \(5,\)"),
         (
             lambda: LinearConstraint.sparse([[1.0]], torch.zeros(1)),

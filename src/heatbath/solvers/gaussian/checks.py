@@ -161,19 +161,19 @@ def refuse_contradiction(posterior: ConditionedGaussian, S: Tensor) -> None:
     row = int(over.argmax())
     if float(deviation[row]) == 0:
         raise InvalidInput(
-            f"row {row} of the constraint cannot be met: it is off by {float(off[row]):.3g} where the covariance has no "
-            "variance; give those points some, or the constraint a noise"
+            f"row {row} of the constraint cannot be met: it is off by {float(off[row]):.3g} where the covariance has "
+            "no variance; give those points some, or the constraint a noise"
         )
     moved = float(posterior.chi_square().expand(tables[0].shape[:-1]).reshape(-1)[worst]) ** 0.5
     if moved > FAR:
         raise InvalidInput(
-            f"the constraint's rows contradict each other: {_rows(pull)} agree only where the mean has moved by {moved:.2g} "
-            f"of its standard deviations, and round-off leaves {float(off[row]):.2g}; correct `rhs`, or give the "
-            "constraint a noise"
+            f"the constraint's rows contradict each other: {_rows(pull)} agree only where the mean has moved by "
+            f"{moved:.2g} of its standard deviations, and round-off leaves {float(off[row]):.2g}; correct `rhs`, or "
+            "give the constraint a noise"
         )
     raise InvalidInput(
-        f"the constraint's rows contradict each other: row {row} stays off by {float(off[row]):.3g} when the others hold "
-        f"({_rows(over.clamp_min(0.0))} are at odds); correct `rhs`, or give the constraint a noise"
+        f"the constraint's rows contradict each other: row {row} stays off by {float(off[row]):.3g} when the others "
+        f"hold ({_rows(over.clamp_min(0.0))} are at odds); correct `rhs`, or give the constraint a noise"
     )
 
 

@@ -31,7 +31,7 @@ ROUND_OFF = 1e-13
 
 
 def condition(
-    mean: Tensor, covariance: Covariance | Gaussian, constraint: LinearConstraint, *, check: bool = True
+    mean: Tensor, covariance: Covariance, constraint: LinearConstraint, *, check: bool = True
 ) -> ConditionedGaussian:
     """The law of u ~ N(mean, covariance), given that b = G u + e, e ~ N(0, noise).
 
@@ -222,8 +222,8 @@ class ConditionedGaussian:
         With noise on every row: the density on the whole space,
         log N(u; mu, Sigma) + log N(b; G u, noise) - log N(b; G mu, S).
         Without: on the manifold G u = b, with respect to its surface,
-        log N(u; mu, Sigma) - log N(b; G mu, S) - log det(G G^T) / 2, for u on it. With both kinds of rows, and with points
-        that have no variance, on the manifold that these fix; see `density.log_density`.
+        log N(u; mu, Sigma) - log N(b; G mu, S) - log det(G G^T) / 2, for u on it. With both kinds of rows, and with
+        points that have no variance, on the manifold that these fix; see `density.log_density`.
 
         Deviation: the paper's code leaves the last term out; with it the density integrates to 1 over the manifold, and
         mixing the rows does not change it.
@@ -234,7 +234,8 @@ class ConditionedGaussian:
 
         Raises:
             InvalidInput: when the law before has no density (it was conditioned itself); with `check`, when it is
-                singular beyond points without variance, or exact rows that depend on each other stand beside noisy ones.
+                singular beyond points without variance, or exact rows that depend on each other stand beside noisy
+                ones.
         """
         u = self._field(u)
         deviation = u - self.prior_mean
@@ -276,7 +277,7 @@ class ConditionedGaussian:
     def _pull(self, u: Tensor, target: Tensor, residual: Tensor) -> Tensor:
         """u - K residual, with residual = G u - target, and the same once more for what round-off left.
 
-        With v = S^{-1} (G u - target), in the factor's mixture of rows, the exact answer u' leaves G u' - target = noise v.
+        With v = S^{-1} (G u - target), in the factor's mixture of rows, the exact answer leaves noise v of it.
         """
         v = self.factor.solve(residual)
         u = self._minus_cross(u, v)

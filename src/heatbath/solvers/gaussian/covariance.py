@@ -106,7 +106,7 @@ class DiagonalPlusLowRank:
         tensor("`factor` of `DiagonalPlusLowRank`", self.factor, "(..., n, k)", 2)
         if self.factor.shape[-2] != self.d.shape[-1]:
             raise InvalidInput(
-                f"`factor` of `DiagonalPlusLowRank` must have shape (..., n, k) with the n = {self.d.shape[-1]} of `d`, "
+                f"`factor` of `DiagonalPlusLowRank` must have shape (..., n, k) with the n = {self.n} of `d`, "
                 f"got {tuple(self.factor.shape)}; directions are columns"
             )
         fitting(d=self.d.shape[:-1], factor=self.factor.shape[:-2])
@@ -151,7 +151,8 @@ class DiagonalPlusLowRank:
 class Dense:
     """Any covariance. `matrix`: symmetric, positive semidefinite, shape `(..., n, n)`.
 
-    Neither is looked for beyond what a constraint's rows see of it. Draws go through the symmetric root, n^3 operations.
+    Neither is looked for beyond what a constraint's rows see of it. Draws go through the symmetric root, n^3
+    operations.
 
     Raises:
         InvalidInput: for a matrix that is not square.

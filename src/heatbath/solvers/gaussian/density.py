@@ -23,9 +23,9 @@ def log_density(
 ) -> Tensor:
     """log N(u; mu, Sigma) + log N(b_N; N u, noise) - log N(b; G mu, S) - log det(E E^T) / 2, shape `(...)`, nats.
 
-    With respect to the surface of the plane on which points without variance have their mean and the exact rows E, those
-    without noise, hold: E E^T runs over the points with variance, N are the other rows. Bayes' rule for the densities, and
-    the last term (the coarea formula) for the surface. On all of space where there is no such plane.
+    With respect to the surface of the plane on which points without variance have their mean and the exact rows E,
+    those without noise, hold: E E^T runs over the points with variance, N are the other rows. Bayes' rule for the
+    densities, and the last term (the coarea formula) for the surface. On all of space where there is no such plane.
 
     Args:
         prior: Sigma.
@@ -55,11 +55,16 @@ def log_density(
     random = (prior.variance() != 0).to(u.dtype)
     # Of E^T itself, not of E E^T: a product would square the dependence of rows.
     triangle = torch.linalg.qr(stacked(columns * random.unsqueeze(-1), dropped)).R
-    found = found - triangle.diagonal(dim1=-2, dim2=-1).abs().log().sum(-1)
+    found = found - _log_diagonal(triangle)
     if check and not bool(found.isfinite().all()):
         raise InvalidInput(
             f"{int((~found.isfinite()).sum())} fields have no finite density: `u` has values that are not finite, the "
             "covariance is singular (beyond points without variance), or exact rows that depend on each other stand "
             "beside noisy ones; give the covariance a diagonal of its own, or leave out the dependent rows"
         )
+    return found
+
+
+def _log_diagonal(triangle: Tensor) -> Tensor:
+    found: Tensor = triangle.diagonal(dim1=-2, dim2=-1).abs().log().sum(-1)
     return found

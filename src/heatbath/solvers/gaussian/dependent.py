@@ -20,15 +20,15 @@ What dependent rows ask for beside each other, when they agree, is so at most th
 `checks.CONSISTENT` is a few times this.
 """
 SINGULAR = 1e-13
-"""Part of the variance that independent points would give a mixture of rows, or of another mixture's, below which what is
-computed is round-off."""
+"""Part of the variance that independent points would give a mixture of rows, or of another mixture's, below which what
+is computed is round-off."""
 
 
 def untangled(covariance: Covariance, constraint: LinearConstraint) -> tuple[Tensor, Factor, Tensor]:
-    """Sigma (M G)^T, the factor of M S M^T, and the least eigenvalue of that beside the largest, `(..., n, k)`, -, `(...)`.
+    """Sigma (M G)^T, shape `(..., n, k)`, the factor of M S M^T, and its least eigenvalue beside the largest, `(...)`.
 
-    M = V^T / s from A^T G^T = U s V^T, all rows scaled to the same deviation; the noise counts as more variables. A is a
-    root of Sigma where one is known, else of its diagonal: then M S M^T is as regular as the correlations let it be.
+    M = V^T / s from A^T G^T = U s V^T, all rows scaled to the same deviation; the noise counts as more variables. A is
+    a root of Sigma where one is known, else of its diagonal: then M S M^T is as regular as the correlations let it be.
     It is computed anew, so that it does not matter that M is not exact. O(n m^2).
 
     M has no gradient, and needs none: mixing rows changes nothing. Where directions were dropped, gradients in the

@@ -10,10 +10,10 @@ from torch.autograd.function import once_differentiable
 
 
 def symmetric_root(matrix: Tensor) -> Tensor:
-    """R with R R = `matrix`, symmetric, shape `(..., n, n)`; eigenvalues below 0 are taken as 0.
+    """R with R R = `matrix`, symmetric, shape `(..., n, n)`; eigenvalues of round-off are taken as 0.
 
-    The gradient solves R dR + dR R = d(matrix) in the eigenvectors, dR_ij = d_ij / (sqrt(l_i) + sqrt(l_j)), which needs no
-    gaps between eigenvalues; where both are 0 it is taken as 0. Once differentiable.
+    The gradient solves R dR + dR R = d(matrix) in the eigenvectors, dR_ij = d_ij / (sqrt(l_i) + sqrt(l_j)), which needs
+    no gaps between eigenvalues; where both are 0 it is taken as 0. Once differentiable.
 
     >>> symmetric_root(torch.tensor([[4.0, 0.0], [0.0, 0.0]])).tolist()
     [[2.0, 0.0], [0.0, 0.0]]
@@ -26,12 +26,15 @@ class _SymmetricRoot(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, matrix: Tensor) -> Tensor:
         values, vectors = torch.linalg.eigh(matrix)  # a Cholesky factor of a singular matrix fails
-        roots = values.clamp_min(0.0).sqrt()
+        # What is round-off beside the largest would otherwise move points that have no variance, by its root, 1e-8.
+        floor = torch.finfo(values.dtype).eps * values.shape[-1] * values[..., -1:]
+        roots = torch.where(values > floor, values, 0.0).clamp_min(0.0).sqrt()
         ctx.save_for_backward(roots, vectors)
-        return (vectors * roots.unsqueeze(-2)) @ vectors.mT
+        root: Tensor = (vectors * roots.unsqueeze(-2)) @ vectors.mT
+        return root
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
         roots, vectors = ctx.saved_tensors
         sums = roots.unsqueeze(-1) + roots.unsqueeze(-2)
