@@ -420,7 +420,7 @@ def test_a_law_without_a_density_is_refused():
         (Diagonal(known), twice),
     ):
         posterior = condition(normal(N), law, rows)
-        with pytest.raises(InvalidInput, match="1 fields have no finite density: .* the covariance is singular"):
+        with pytest.raises(InvalidInput, match=r"1 fields have no finite density: .* the covariance is singular"):
             posterior.log_prob(u)
         assert not posterior.log_prob(u, check=False).isfinite()
     again = condition(

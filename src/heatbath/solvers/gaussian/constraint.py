@@ -163,7 +163,8 @@ class LinearConstraint:
             given = index if isinstance(index, Tensor) else torch.tensor(index)
             if given.dim() != 1 or given.is_floating_point() or given.dtype == torch.bool:
                 raise InvalidInput(f"`index` must be integers of shape (m,), got {given.dtype} of {_shape(given)}")
-            made = operators.Points(given.remainder(n), n, valid=((given >= -n) & (given < n)).all())
+            within = torch.where(given < 0, given + n, given).clamp(0, n - 1)
+            made = operators.Points(within, n, valid=((given >= -n) & (given < n)).all())
         return cls._of(made, values, noise, values if isinstance(values, Tensor) else made.index)
 
     @classmethod
