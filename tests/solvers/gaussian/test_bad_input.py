@@ -80,7 +80,7 @@ CASES = {
     "one number": (lambda: (torch.tensor(1.0), Diagonal(ONES), mass()), "got a single number"),
     "a law for a covariance": (
         lambda: (ONES, Gaussian(ONES, ONES), mass()),
-        "pass its mean, and `covariance.of_gaussian",
+        "pass its mean, and its covariance by `heatbath.solvers.gaussian.covariance.of_gaussian",
     ),
 }
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from heatbath.core.errors import InvalidInput
-from heatbath.solvers.gaussian import Dense, LinearConstraint, quadrature
+from heatbath.solvers.gaussian import Dense, Diagonal, LinearConstraint, condition, quadrature
 from heatbath.solvers.gaussian.covariance import dense
 from heatbath.solvers.gaussian.rows import Divergence, Points, Sparse, Stack, Stencil
 
@@ -131,6 +131,29 @@ def test_sparse_matrices_come_from_torch_and_scipy():
         rows = LinearConstraint.sparse(made, torch.zeros(3)).rows
         assert isinstance(rows, Sparse)
         assert torch.equal(rows.transposed(), matrix.T)
+
+
+@pytest.mark.parametrize("kind", ["stencil", "sparse", "divergence", "points"])
+def test_operators_have_gradients(kind):
+    """In their own numbers, through the conditioned moments."""
+    n = 12 if kind == "divergence" else 7
+    parts = {
+        "stencil": lambda c, b: LinearConstraint.stencil(c, n, b),
+        "sparse": lambda v, b: LinearConstraint.on(
+            Sparse(torch.tensor([0, 0, 1]), torch.tensor([1, 4, 6]), v, 2, n), b
+        ),
+        "divergence": lambda s, b: LinearConstraint.divergence((2, 2), s, b, 0.1),
+        "points": lambda _, b: LinearConstraint.points([0, -1], b, n),
+    }[kind]
+    sizes = {"stencil": (3, 5), "sparse": (3, 2), "divergence": (2, 4), "points": (1, 2)}[kind]
+    own, b = (1.0 + torch.arange(size, dtype=torch.float64) / 3 for size in sizes)
+    law = Diagonal(0.5 + torch.arange(n, dtype=torch.float64) / n)
+
+    def outcome(own, b):
+        posterior = condition(torch.ones(n), law, parts(own, b))
+        return posterior.mean, posterior.variance, posterior.chi_square()
+
+    assert torch.autograd.gradcheck(outcome, [own.requires_grad_(), b.requires_grad_()])
 
 
 def test_points_are_named_by_lists_and_tensors():

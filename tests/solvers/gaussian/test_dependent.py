@@ -152,6 +152,20 @@ def test_noise_beside_dependent_rows():
     assert near.residual(posterior.sample(4, torch.Generator().manual_seed(0)))[:, :2].abs().max() < 1e-12
 
 
+@pytest.mark.parametrize("length", [0.2, 0.5])
+def test_a_smooth_law_has_fewer_directions_than_rows(length):
+    """Twenty values of a process whose covariance has a rank of some ten, in double precision."""
+    x = torch.linspace(0, 1, N, dtype=torch.float64)
+    law = Dense(torch.exp(-((x.unsqueeze(1) - x) / length).square() / 2))
+    index, values = list(range(0, N, 2))[:20], torch.sin(3 * x)
+    exact = LinearConstraint.points(index, values[index], N)
+    with pytest.raises(InvalidInput, match=r"the law cannot give: .* row \d+ stays off by .*a noise"):
+        condition(torch.zeros(N), law, exact)
+    posterior = condition(torch.zeros(N), law, LinearConstraint.points(index, values[index], N, noise=1e-10))
+    assert posterior.residual().abs().max() < 1e-4
+    assert (posterior.mean - values)[:40].abs().max() < 1e-3
+
+
 def test_a_row_that_holds_already_cannot_be_given_another_value():
     for rows in (torch.eye(N, dtype=torch.float64)[:2], torch.stack([W, V]), W.unsqueeze(0)):
         first = condition(MEAN, Diagonal(0.1 + uniform(N)), LinearConstraint.dense(rows, rows @ TRUTH))

@@ -22,6 +22,8 @@ CONSISTENT = 10 * DEPENDENT
 """What may be left of a row, beside the size of its terms: 1e-12. Rows that agree leave `DEPENDENT` of it at most."""
 INDEFINITE = 1e-10
 """What a variance that should be 0 may be below it, beside those that it is a difference of."""
+UNSEEN = 1e-3
+"""What a row with a noise may be off by, beside the noise's deviation."""
 FAR = 1e4
 """Standard deviations by which rows are told to agree only far away."""
 SHARES = 0.1
@@ -38,7 +40,10 @@ def kinds(mean: Any, covariance: Any, constraint: Any) -> None:
     if mean.dim() == 0:
         raise InvalidInput("`mean` must have shape (..., n), got a single number")
     if isinstance(covariance, Gaussian):
-        raise InvalidInput("`covariance` is a whole law; pass its mean, and `covariance.of_gaussian(law)`")
+        raise InvalidInput(
+            "`covariance` is a whole law; pass its mean, and its covariance by "
+            "`heatbath.solvers.gaussian.covariance.of_gaussian(law)`"
+        )
     if isinstance(covariance, Tensor) or not hasattr(covariance, "times"):
         what = f"a tensor of shape {tuple(covariance.shape)}" if isinstance(covariance, Tensor) else type(covariance)
         raise InvalidInput(
@@ -151,7 +156,10 @@ def refuse_contradiction(posterior: ConditionedGaussian, S: Tensor) -> None:
     typical = posterior.prior_mean.abs() + magnitude(posterior.prior).sqrt()
     columns = constraint.rows.transposed().abs()
     size = (typical.unsqueeze(-2) @ columns).squeeze(-2) + constraint.rhs.abs()
-    excess = (left.abs() - CONSISTENT * size) / torch.where(size > 0, size, 1.0)
+    allowed = CONSISTENT * size
+    if constraint.noise is not None:
+        allowed = allowed + UNSEEN * constraint.noise.variance().sqrt()
+    excess = (left.abs() - allowed) / torch.where(size > 0, size, 1.0)
     if not bool((excess > 0).any()):
         return
     deviations = S.diagonal(dim1=-2, dim2=-1).clamp_min(0.0).sqrt()
@@ -163,6 +171,12 @@ def refuse_contradiction(posterior: ConditionedGaussian, S: Tensor) -> None:
         raise InvalidInput(
             f"row {row} of the constraint cannot be met: it is off by {float(off[row]):.3g} where the covariance has "
             "no variance; give those points some, or the constraint a noise"
+        )
+    if factor.mixing is not None and bool((factor.freedom() < factor.mixing.independent).any()):
+        raise InvalidInput(
+            "the constraint asks for what the law cannot give: the covariance has no variance beyond round-off in some "
+            f"mixtures of its rows, and row {row} stays off by {float(off[row]):.3g}; give the constraint a noise, or "
+            "the covariance a diagonal of its own"
         )
     moved = float(posterior.chi_square().expand(tables[0].shape[:-1]).reshape(-1)[worst]) ** 0.5
     if moved > FAR:

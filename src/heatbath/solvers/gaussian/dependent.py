@@ -63,5 +63,6 @@ def untangled(covariance: Covariance, constraint: LinearConstraint) -> tuple[Ten
     regular = kept @ S @ kept + dropped
     lower, info = torch.linalg.cholesky_ex((regular + regular.mT) / 2)
     whitener = torch.linalg.solve_triangular(lower, torch.eye(S.shape[-1], dtype=S.dtype, device=S.device), upper=False)
-    factor = Factor(whitener, (info == 0).all(), Mixing(kept @ matrix, mixed @ kept, dropped))
+    mixing = Mixing(kept @ matrix, mixed @ kept, dropped, (s > DEPENDENT).to(S.dtype).sum(-1))
+    factor = Factor(whitener, (info == 0).all(), mixing)
     return cross @ kept, factor, values[..., 0] / largest.squeeze(-1)

@@ -23,11 +23,13 @@ class Mixing:
         matrix: M, shape `(..., k, m)`, zero in the directions that were dropped.
         columns: (M G)^T, shape `(..., n, k)`.
         dropped: the projector on those directions, shape `(..., k, k)`.
+        independent: how many rows depend on no other, whatever the law makes of them, shape `(...)`, float64.
     """
 
     matrix: Tensor
     columns: Tensor
     dropped: Tensor
+    independent: Tensor
 
 
 @dataclass(frozen=True)
