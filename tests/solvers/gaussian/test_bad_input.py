@@ -13,7 +13,10 @@ from heatbath.solvers.gaussian import (
     LinearConstraint,
     Operator,
     condition,
+    monotone_fill,
+    water_fill,
 )
+from heatbath.solvers.gaussian.covariance import Downdated
 from heatbath.solvers.gaussian.rows import Points
 
 N = 6
@@ -87,6 +90,10 @@ CASES = {
 CASES |= {
     "no covariance": (lambda: (ONES, ONES, mass()), r"got a tensor of shape \(6,\); variances go into `Diagonal"),
     "a list for a mean": (lambda: ([1.0] * N, Diagonal(ONES), mass()), "`mean` must be a tensor .* got list"),
+    "no points": (
+        lambda: (torch.zeros(2, 0), Diagonal(torch.zeros(0)), LinearConstraint.weighted(torch.zeros(0), 1.0)),
+        r"one point at least, got shape \(2, 0\)",
+    ),
     "a tensor for a constraint": (
         lambda: (ONES, Diagonal(ONES), ONES),
         "`constraint` must be a `LinearConstraint`, got Tensor",
@@ -140,6 +147,14 @@ def test_bad_input_is_refused(case):
     assert isinstance(caught.value, HeatbathError)
 
 
+def test_a_batch_of_no_fields_is_one():
+    empty = torch.zeros(0, N)
+    posterior = condition(empty, Diagonal(empty), mass(torch.zeros(0), torch.zeros(0)))
+    assert posterior.mean.shape == posterior.variance.shape == (0, N)
+    assert water_fill(empty, empty, ONES, torch.zeros(0)).shape == (0, N)
+    assert monotone_fill(empty, empty, ONES, torch.zeros(0)).shape == (0, N)
+
+
 def test_noise_settles_a_contradiction():
     posterior = condition(ONES, Diagonal(ONES), two(1.0, 3.0, noise=1e-3))
     assert posterior.mean.isfinite().all()
@@ -172,6 +187,8 @@ def test_without_the_check_nothing_is_read_back():
         (lambda: DiagonalPlusLowRank(torch.ones(3, 4), torch.ones(2, 4, 1)), r"`d` \(3,\), `factor` \(2,\)"),
         (lambda: BlockDiagonal(Diagonal(torch.ones(4))), r"an axis of times, .* got \(4,\)"),
         (lambda: BlockDiagonal(torch.ones(2, 4)), "`blocks` must be a covariance .* got Tensor"),
+        (lambda: Downdated(Diagonal(ONES), torch.ones(5, 1)), r"`factor` .* the n = 6 of `base`, got \(5, 1\)"),
+        (lambda: Diagonal(torch.ones(3, dtype=torch.complex64)), "must be real, got torch.complex64"),
         (lambda: Operator(torch.eye(3)), "a matrix goes into `Dense`"),
         (lambda: Operator("x"), r"str lacks \['matmul', 'diagonal'"),
     ],

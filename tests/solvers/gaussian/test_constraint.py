@@ -240,6 +240,21 @@ def test_weights_sum_to_the_length(n, seed):
             lambda: LinearConstraint.sparse([[1.0]], torch.zeros(1)),
             "expected a sparse matrix of torch or scipy, got list",
         ),
+        (lambda: LinearConstraint.quadrature([0.0, 1.0], 1.0), "the grid must be a tensor .* got float"),
+        (lambda: LinearConstraint.quadrature(grid(5).numpy(), 1.0), "the grid must be a tensor .* got ndarray"),
+        (lambda: LinearConstraint.quadrature((), 1.0), "`x` must be a grid or a pair of grids, got none"),
+        (
+            lambda: LinearConstraint.quadrature((grid(5).expand(3, 5), grid(4).expand(2, 4)), 1.0),
+            r"`grid 0` \(3,\), `grid 1` \(2,\)",
+        ),
+        (lambda: LinearConstraint.quadrature(grid(5), [1.0]), "expected a tensor or a number, got list"),
+        (lambda: LinearConstraint.weighted(torch.tensor(1.0), 1.0), r"`weights` must have shape \(..., n\), got \(\)"),
+        (lambda: LinearConstraint.stencil([1.0], 3), "`coefficients` must be a tensor"),
+        (lambda: LinearConstraint.points([0], torch.zeros(1), 2.5), "`n`, the number of points, .* got 2.5"),
+        (
+            lambda: LinearConstraint.stack(LinearConstraint.quadrature(grid(5), 1.0), grid(5)),
+            "takes constraints, got T",
+        ),
         (lambda: LinearConstraint.stack(), "same number of points, got none"),
         (
             lambda: LinearConstraint.stack(

@@ -39,6 +39,8 @@ def kinds(mean: Any, covariance: Any, constraint: Any) -> None:
     tensor("`mean`", mean, "(..., n)", 0)
     if mean.dim() == 0:
         raise InvalidInput("`mean` must have shape (..., n), got a single number")
+    if mean.shape[-1] == 0:
+        raise InvalidInput(f"`mean` must be over one point at least, got shape {tuple(mean.shape)}")
     if isinstance(covariance, Gaussian):
         raise InvalidInput(
             "`covariance` is a whole law; pass its mean, and its covariance by "
@@ -79,11 +81,17 @@ def sound(covariance: Covariance, constraint: LinearConstraint, S: Tensor, innov
 @torch.no_grad()
 def _flag(covariance: Covariance, constraint: LinearConstraint, S: Tensor, innovation: Tensor) -> Tensor:
     """A minimum carries NaN along, and a variance or mean that is not finite shows in S or in the innovation."""
-    flag = (given(covariance).amin() >= 0) & S.isfinite().all() & innovation.isfinite().all()
+    flag = _all_positive(covariance) & S.isfinite().all() & innovation.isfinite().all()
     rows = constraint.rows.sound()
     if rows is not None:
         flag = flag & rows
-    return flag if constraint.noise is None else flag & (given(constraint.noise).amin() >= 0)
+    return flag if constraint.noise is None else flag & _all_positive(constraint.noise)
+
+
+def _all_positive(covariance: Covariance) -> Tensor:
+    """One pass without a field's worth of flags; a batch of no fields has no minimum."""
+    numbers = given(covariance)
+    return numbers.amin() >= 0 if numbers.numel() else (numbers >= 0).all()
 
 
 @torch.no_grad()

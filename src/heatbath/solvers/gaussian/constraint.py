@@ -75,7 +75,13 @@ class LinearConstraint:
             InvalidInput: for an unknown rule or a grid that is too short. A grid that does not rise is found by
                 `condition`.
         """
-        grids = [float64(grid) for grid in ([x] if isinstance(x, Tensor) else x)]
+        given: list[Any] = list(x) if isinstance(x, list | tuple) else [x]
+        if not given:
+            raise InvalidInput("`x` must be a grid or a pair of grids, got none")
+        for grid in given:
+            tensor("the grid", grid, "(..., n)", 1)
+        grids = [float64(grid) for grid in given]
+        fitting(**{f"grid {k}": grid.shape[:-1] for k, grid in enumerate(grids)})
         weights = quadrature.weights(rule, grids[0])
         for grid in grids[1:]:
             weights = (weights.unsqueeze(-1) * quadrature.weights(rule, grid).unsqueeze(-2)).flatten(-2)
@@ -87,6 +93,7 @@ class LinearConstraint:
         cls, weights: Tensor, mass: Tensor | float, noise: Noise = 0.0, rising: Tensor | None = None
     ) -> LinearConstraint:
         """w . u = mass, for weights of one's own, shape `(n,)` or `(..., n)`; mass and noise as for `quadrature`."""
+        tensor("`weights`", weights, "(..., n)", 1)
         weights = float64(weights)
         rhs = float64(mass, weights).unsqueeze(-1)
         noise = noise.unsqueeze(-1) if isinstance(noise, Tensor) and noise.dim() > 0 else noise
@@ -112,6 +119,7 @@ class LinearConstraint:
     @classmethod
     def stencil(cls, coefficients: Tensor, n: int, rhs: Tensor | float = 0.0, noise: Noise = 0.0) -> LinearConstraint:
         """The same `k` coefficients at each k neighbours of n points, m = n - k + 1 rows. Raises as `dense` does."""
+        tensor("`coefficients`", coefficients, "(k,)", 0)
         coefficients = float64(coefficients)
         if coefficients.dim() != 1 or not 0 < coefficients.shape[0] <= n:
             raise InvalidInput(
@@ -150,6 +158,8 @@ class LinearConstraint:
             InvalidInput: for an index that is no list of integers, or outside of -n .. n - 1. One on an accelerator is
                 not read here: `condition` finds it.
         """
+        if not isinstance(n, int) or n < 1:
+            raise InvalidInput(f"`n`, the number of points, must be at least 1, got {n}")
         on_device = isinstance(index, Tensor) and index.device.type != "cpu"
         if not on_device:
             listed = index.tolist() if isinstance(index, Tensor) else list(index)
@@ -174,6 +184,9 @@ class LinearConstraint:
         Raises:
             InvalidInput: when they are on different numbers of points, their batch axes do not fit, or there is none.
         """
+        for part in parts:
+            if not isinstance(part, LinearConstraint):
+                raise InvalidInput(f"`stack` takes constraints, got {type(part).__name__}")
         sizes = sorted({part.rows.n for part in parts})
         if len(sizes) != 1:
             raise InvalidInput(f"stacked constraints must be on the same number of points, got {sizes or 'none'}")

@@ -318,6 +318,14 @@ class Downdated:
     base: Covariance
     factor: Tensor
 
+    def __post_init__(self) -> None:
+        tensor("`factor` of `Downdated`", self.factor, "(..., n, m)", 2)
+        if self.factor.shape[-2] != self.base.n:
+            raise InvalidInput(
+                f"`factor` of `Downdated` must have shape (..., n, m) with the n = {self.base.n} of `base`, "
+                f"got {tuple(self.factor.shape)}"
+            )
+
     @property
     def n(self) -> int:
         return self.base.n

@@ -87,6 +87,8 @@ def _fitted(
         ) from None
     parts = [float64(item, mean) for item in (mean, variance, weights, *bounds)]
     mu, d, w, *rest = torch.broadcast_tensors(*parts)
+    if mu.shape[-1] == 0:
+        raise InvalidInput(f"expected one point at least, got {found}")
     return mu, d, w, b, *rest
 
 
@@ -135,6 +137,8 @@ def _check_bounds(mu: Tensor, d: Tensor, w: Tensor, s: Tensor, b: Tensor, lo: Te
     least, most = base + ends.amin(0).sum(-1), base + ends.amax(0).sum(-1)
     slack = 1e-12 * (b.abs() + 1.0)
     numbers = mu.isfinite().all() & w.isfinite().all() & b.isfinite().all()
+    if d.numel() == 0:  # a batch of no fields
+        return
     lowest, highest = d.aminmax()
     allowed = (lowest >= 0) & (highest < torch.inf)
     flags = (allowed, numbers, (lo <= hi).all(), (b >= least - slack).all(), (b <= most + slack).all())

@@ -55,5 +55,7 @@ def tensor(name: str, value: Any, shape: str, least: int) -> None:
         raise InvalidInput(
             f"{name} must be a tensor of shape {shape}, got {type(value).__name__}; use `torch.as_tensor`"
         )
+    if value.is_complex():
+        raise InvalidInput(f"{name} must be real, got {value.dtype}; condition real and imaginary parts each")
     if value.dim() < least:
         raise InvalidInput(f"{name} must have shape {shape}, got {tuple(value.shape)}")
