@@ -10,8 +10,8 @@ from torch import Tensor
 from heatbath.core.contracts import Gaussian
 from heatbath.core.errors import InvalidInput
 from heatbath.solvers.gaussian.constraint import LinearConstraint
-from heatbath.solvers.gaussian.covariance import Covariance, given, magnitude
 from heatbath.solvers.gaussian.dependent import DEPENDENT
+from heatbath.solvers.gaussian.protocol import Covariance, given, magnitude
 from heatbath.solvers.gaussian.rows import complaint_of
 from heatbath.solvers.gaussian.shapes import fitting, tensor
 

@@ -13,17 +13,15 @@ from heatbath.core.errors import InvalidInput
 from heatbath.solvers.gaussian import checks
 from heatbath.solvers.gaussian.constraint import LinearConstraint
 from heatbath.solvers.gaussian.covariance import (
-    Covariance,
     Diagonal,
     DiagonalPlusLowRank,
     Downdated,
-    given,
-    magnitude,
 )
 from heatbath.solvers.gaussian.density import log_density
 from heatbath.solvers.gaussian.dependent import untangled
 from heatbath.solvers.gaussian.factor import Factor, factorise
 from heatbath.solvers.gaussian.likelihood import pointwise_log_likelihood
+from heatbath.solvers.gaussian.protocol import Covariance, given, magnitude
 from heatbath.solvers.gaussian.shapes import broadcast, fitting, tensor
 
 ROUND_OFF = 1e-13

@@ -12,8 +12,9 @@ from torch import Tensor
 from heatbath.core.errors import InvalidInput
 from heatbath.solvers.gaussian import quadrature
 from heatbath.solvers.gaussian import rows as operators
-from heatbath.solvers.gaussian.covariance import Covariance, Dense, Diagonal
+from heatbath.solvers.gaussian.covariance import Dense, Diagonal
 from heatbath.solvers.gaussian.precision import float64
+from heatbath.solvers.gaussian.protocol import Covariance
 from heatbath.solvers.gaussian.rows import batch_of
 from heatbath.solvers.gaussian.shapes import broadcast, fitting, tensor
 

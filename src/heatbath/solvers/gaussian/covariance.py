@@ -8,46 +8,20 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Generator, Tensor
 
 from heatbath.core.contracts import Gaussian
 from heatbath.core.errors import InvalidInput
+from heatbath.solvers.gaussian.protocol import Covariance, given, magnitude, root_times
 from heatbath.solvers.gaussian.root import symmetric_root
-from heatbath.solvers.gaussian.shapes import broadcast, fitting, tensor
+from heatbath.solvers.gaussian.shapes import fitting, stacked, tensor
 
 LOG_2PI = math.log(2 * math.pi)
 ROUND_OFF = 1e-14
 """A matrix is singular where less than this part of a point's variance is its own."""
-
-
-class Covariance(Protocol):
-    """What conditioning asks of Sigma, n by n.
-
-    Three methods more are used where a class has them: `root_times(vectors)`, A^T V for a root A A^T = Sigma, shape
-    `(..., k, m)`, and `magnitude()`, the variances that round-off is measured by, where `variance()` is a difference;
-    `given()`, the numbers that must not be negative, where they are not `variance()`.
-    """
-
-    @property
-    def n(self) -> int: ...
-
-    def double(self) -> Covariance:
-        """The same in float64."""
-
-    def times(self, vectors: Tensor) -> Tensor:
-        """Sigma V, shape `(..., n, m)`, for V of that shape."""
-
-    def variance(self) -> Tensor:
-        """diag Sigma, shape `(..., n)`."""
-
-    def draw(self, shape: Sequence[int], generator: Generator) -> Tensor:
-        """Independent draws from N(0, Sigma), of `shape`, which ends in n."""
-
-    def log_prob(self, deviation: Tensor) -> Tensor:
-        """log N(deviation; 0, Sigma), `(..., n)` to `(...)`; nats. NaN where a singular Sigma has no density."""
 
 
 @dataclass(frozen=True)
@@ -364,33 +338,6 @@ def of_gaussian(belief: Gaussian) -> Covariance:
     if belief.spread is not None:
         plain = DiagonalPlusLowRank(belief.variance, belief.spread)
     return plain if belief.factor is None else Downdated(plain, belief.factor)
-
-
-def root_times(covariance: Covariance, vectors: Tensor) -> Tensor:
-    """A^T V with A A^T = Sigma where a covariance knows a root of it, else with that of its diagonal."""
-    known = getattr(covariance, "root_times", None)
-    if known is None:
-        return magnitude(covariance).sqrt().unsqueeze(-1) * vectors
-    found: Tensor = known(vectors)
-    return found
-
-
-def magnitude(covariance: Covariance) -> Tensor:
-    """Variances that the round-off of `covariance` is measured by, shape `(..., n)`."""
-    found: Tensor = getattr(covariance, "magnitude", covariance.variance)()
-    return found
-
-
-def given(covariance: Covariance) -> Tensor:
-    """The numbers of `covariance` that must not be negative."""
-    found: Tensor = getattr(covariance, "given", covariance.variance)()
-    return found
-
-
-def stacked(above: Tensor, below: Tensor) -> Tensor:
-    """Under each other along the last axis but one; the others broadcast."""
-    batch = broadcast(above.shape[:-2], below.shape[:-2])
-    return torch.cat([part.expand(*batch, *part.shape[-2:]) for part in (above, below)], -2)
 
 
 def dense(covariance: Covariance) -> Tensor:

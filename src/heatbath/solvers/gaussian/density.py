@@ -7,8 +7,10 @@ from torch import Tensor
 
 from heatbath.core.errors import InvalidInput
 from heatbath.solvers.gaussian.constraint import LinearConstraint
-from heatbath.solvers.gaussian.covariance import LOG_2PI, Covariance, stacked
+from heatbath.solvers.gaussian.covariance import LOG_2PI
 from heatbath.solvers.gaussian.factor import Factor
+from heatbath.solvers.gaussian.protocol import Covariance
+from heatbath.solvers.gaussian.shapes import stacked
 
 
 def log_density(

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from heatbath.solvers.gaussian.constraint import LinearConstraint
-from heatbath.solvers.gaussian.covariance import Covariance, root_times, stacked
 from heatbath.solvers.gaussian.factor import Factor, Mixing
+from heatbath.solvers.gaussian.protocol import Covariance, root_times
+from heatbath.solvers.gaussian.shapes import stacked
 
 DEPENDENT = 1e-13
 """Rows are dependent where less than this part of a row's deviation is its own: some hundred units of round-off.

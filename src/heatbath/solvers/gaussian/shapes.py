@@ -45,6 +45,12 @@ def fitting(**batches: Sequence[int]) -> tuple[int, ...]:
         ) from None
 
 
+def stacked(above: Tensor, below: Tensor) -> Tensor:
+    """Under each other along the last axis but one; the others broadcast."""
+    batch = broadcast(above.shape[:-2], below.shape[:-2])
+    return torch.cat([part.expand(*batch, *part.shape[-2:]) for part in (above, below)], -2)
+
+
 def tensor(name: str, value: Any, shape: str, least: int) -> None:
     """Whether `value` is a tensor with `least` axes or more.
 
