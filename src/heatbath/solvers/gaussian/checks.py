@@ -157,6 +157,11 @@ def refuse_contradiction(posterior: ConditionedGaussian, S: Tensor) -> None:
         InvalidInput: naming the row that is worst off, and those that are at odds.
     """
     constraint, factor = posterior.constraint, posterior.factor
+    if factor.mixing is not None and not bool(factor.sound):
+        raise InvalidInput(
+            "the covariance is singular up to round-off in some mixtures of the constraint's rows; give the constraint "
+            "a noise, or the covariance a diagonal of its own"
+        )
     v = factor.unmixed(factor.solve(posterior.innovation))
     left = posterior.residual()
     if constraint.noise is not None:

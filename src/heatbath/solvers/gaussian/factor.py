@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 REGULAR = 1e-5
-"""Rows, scaled to unit variance, are factorised as they are while the trace of S^{-1} is below 1 / this.
+"""Rows are factorised as they are while more than this part of each row's variance is its own, given all others.
 
 S is a square: what is 3e-3 of a row's deviation is 1e-5 of its variance, and a Cholesky factor's round-off is 1e-11 of
 that. Beyond, `dependent` takes over, which never squares.
@@ -102,8 +102,8 @@ def _cholesky(S: Tensor) -> Factor:
     lower, info = torch.linalg.cholesky_ex(scale.unsqueeze(-1) * S * scale.unsqueeze(-2))
     unit = torch.eye(S.shape[-1], dtype=S.dtype, device=S.device)
     inverse = torch.linalg.solve_triangular(lower, unit, upper=False)
-    # The squares of the inverse factor sum to the trace of S^{-1}, at least 1 / the least eigenvalue. NaN is not less.
-    sound = (info == 0).all() & (inverse.detach().square().sum((-2, -1)) < 1 / REGULAR).all()
+    # The squares in a column of the inverse factor sum to 1 / the part that is a row's own. NaN is not less.
+    sound = (info == 0).all() & (inverse.detach().square().sum(-2) < 1 / REGULAR).all()
     return Factor(inverse * scale.unsqueeze(-2), sound)
 
 
