@@ -123,6 +123,19 @@ def test_rows_that_agree_only_far_away_contradict_each_other(law, eps):
         condition(MEAN, LAWS[law](), LinearConstraint.dense(rows, wrong))
 
 
+def test_nearly_dependent_rows_one_after_the_other_are_told_to_be_stacked():
+    """What one row left of the law in the direction of its near copy is 1e-16 of it, which is round-off."""
+    law, near = Diagonal(0.1 + uniform(N)), W + 1e-8 * V
+    one = LinearConstraint.dense(W.unsqueeze(0), (W @ TRUTH).unsqueeze(0))
+    two = LinearConstraint.dense(near.unsqueeze(0), (near @ TRUTH).unsqueeze(0))
+    first = condition(MEAN, law, one)
+    with pytest.raises(InvalidInput, match=r"cannot be met: .* stack this constraint with those that the law"):
+        condition(first.mean, first.covariance, two)
+    both = condition(MEAN, law, LinearConstraint.stack(one, two))
+    assert both.residual().abs().max() < 1e-12
+    assert both.degrees_of_freedom() == 2
+
+
 def test_more_rows_than_points():
     rows = normal(9, 4, seed=3)
     truth, law = normal(4, seed=1), Diagonal(0.1 + uniform(4))

@@ -183,13 +183,13 @@ def refuse_contradiction(posterior: ConditionedGaussian, S: Tensor) -> None:
     if float(deviation[row]) == 0:
         raise InvalidInput(
             f"row {row} of the constraint cannot be met: it is off by {float(off[row]):.3g} where the covariance has "
-            "no variance; give those points some, or the constraint a noise"
+            f"no variance; give those points some, or the constraint a noise{_again(posterior)}"
         )
     if factor.mixing is not None and bool((factor.freedom() < factor.mixing.independent).any()):
         raise InvalidInput(
             "the constraint asks for what the law cannot give: the covariance has no variance beyond round-off in some "
             f"mixtures of its rows, and row {row} stays off by {float(off[row]):.3g}; give the constraint a noise, or "
-            "the covariance a diagonal of its own"
+            f"the covariance a diagonal of its own{_again(posterior)}"
         )
     moved = float(posterior.chi_square().expand(tables[0].shape[:-1]).reshape(-1)[worst]) ** 0.5
     if moved > FAR:
@@ -202,6 +202,13 @@ def refuse_contradiction(posterior: ConditionedGaussian, S: Tensor) -> None:
         f"the constraint's rows contradict each other: row {row} stays off by {float(off[row]):.3g} when the others "
         f"hold ({_rows(over.clamp_min(0.0))} are at odds); correct `rhs`, or give the constraint a noise"
     )
+
+
+def _again(posterior: ConditionedGaussian) -> str:
+    """What to do where the law before is a difference: what an observation left of it is known to round-off of it all."""
+    if torch.equal(magnitude(posterior.prior), posterior.prior.variance()):
+        return ""
+    return "; or stack this constraint with those that the law was conditioned on before, and condition once"
 
 
 def _rows(shares: Tensor) -> str:
