@@ -205,7 +205,7 @@ def refuse_contradiction(posterior: ConditionedGaussian, S: Tensor) -> None:
 
 
 def _again(posterior: ConditionedGaussian) -> str:
-    """What to do where the law before is a difference: what an observation left of it is known to round-off of it all."""
+    """What to do where the law before is a difference, known to round-off of what it was before that."""
     if torch.equal(magnitude(posterior.prior), posterior.prior.variance()):
         return ""
     return "; or stack this constraint with those that the law was conditioned on before, and condition once"
