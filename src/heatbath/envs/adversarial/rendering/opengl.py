@@ -97,7 +97,8 @@ class GLCanvas:
         model.vis.global_.offwidth = max(width, model.vis.global_.offwidth)
         model.vis.global_.offheight = max(height, model.vis.global_.offheight)
         model.vis.global_.fovy = ANGLE
-        model.vis.headlight.ambient[:] = np.maximum(model.vis.headlight.ambient, 0.25)
+        if model.nlight == 0:
+            model.vis.headlight.ambient[:] = np.maximum(model.vis.headlight.ambient, 0.25)
         self.sky = (model.tex_type == mujoco.mjtTexture.mjTEXTURE_SKYBOX.value).any()
         self.scene = mujoco.MjvScene(model, maxgeom=2000)
         for costly in (mujoco.mjtRndFlag.mjRND_SHADOW, mujoco.mjtRndFlag.mjRND_REFLECTION):

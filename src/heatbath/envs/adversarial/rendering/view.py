@@ -60,6 +60,7 @@ class View:
             self,
             size=larger.size,
             follows=self.follows or other.follows,
+            middle=self.middle if self.follows or other.follows else larger.middle,
             mark=larger.mark,
             force_scale=min(scales, default=0.0),
         )
@@ -87,10 +88,10 @@ class View:
         # A puck on a table moves in x and y: it is looked at from above.
         top = bool(np.ptp(at[..., 2], 0).max() < STILL and np.ptp(at[..., 1], 0).max() > STILL)
         vertical = 1 if top else 2
-        alone = float(np.max(np.max(highs, 0)[vertical] - np.min(lows, 0)[vertical]))
+        alone = float(high[vertical] - low[vertical])
         near = max(alone, float(np.max(np.array(highs) - np.array(lows), 0)[0]) / aspect)
         whole = max(alone, float(high[0] - low[0]) / aspect)
-        follows = whole > FAR * near
+        follows = whole > FAR * near and not top  # from above, what matters is the way that it takes
         size = MARGIN * (near if follows else whole)
         floors = [float(data.geom_xpos[geom][2]) for geom in range(model.ngeom) if geom not in solid]
         strongest = recording.strongest
