@@ -1,6 +1,6 @@
 """Conditioning on a known mass, side by side with dense algebra, a KKT solve and a differentiable optimiser.
 
-    python benchmarks/conservation.py
+    python benchmarks/conservation.py --write
 
 CPU seconds on one thread, the peers taken in turns so that a disturbance meets all; medians, and ratios to ours. Each
 peer computes what it can: the KKT solve and cvxpylayers give the mean only, ours and the dense algebra variances as
@@ -10,6 +10,9 @@ well. `violation` is the largest |w . mean - b| over the batch, each in the prec
 from __future__ import annotations
 
 import argparse
+import contextlib
+import io
+import platform
 import resource
 import statistics
 import subprocess
@@ -25,6 +28,7 @@ from heatbath.solvers.gaussian import Diagonal, DiagonalPlusLowRank, LinearConst
 from heatbath.solvers.gaussian.quadrature import trapezoid
 from heatbath.solvers.gaussian.solver import dense_condition
 
+RESULTS = Path(__file__).with_name("results") / "conservation.md"
 LARGE = 1_000_000
 SPAN = 0.02
 """CPU seconds that a measurement lasts at least."""
@@ -160,20 +164,37 @@ def large_field() -> None:
     )
 
 
+class Both(io.StringIO):
+    """Keeps what is printed, and shows it at once."""
+
+    def write(self, text: str) -> int:
+        sys.__stdout__.write(text)
+        sys.__stdout__.flush()
+        return super().write(text)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--write", action="store_true", help=f"write the tables to benchmarks/results/{RESULTS.name}")
     parser.add_argument("--large", action="store_true", help=argparse.SUPPRESS)
     chosen = parser.parse_args()
     torch.set_num_threads(1)
     if chosen.large:
         large_field()
         return
-    print(f"torch {torch.__version__}, {torch.get_num_threads()} thread\n")
-    against_dense(chosen.rounds)
-    against_optimisers(max(3, chosen.rounds // 5))
-    sys.stdout.flush()
-    subprocess.run([sys.executable, __file__, "--large"], check=True)
+    day = time.strftime("%Y-%m-%d")
+    print(f"{day}, {platform.machine()}, one thread, torch {torch.__version__}; CPU time, medians\n")
+    shown = Both()
+    with contextlib.redirect_stdout(shown):
+        against_dense(chosen.rounds)
+        against_optimisers(max(3, chosen.rounds // 5))
+        large = subprocess.run([sys.executable, __file__, "--large"], check=True, capture_output=True, text=True)
+        print(large.stdout, end="")
+    if chosen.write:
+        heading = f"# Conditioning on conservation laws\n\n`python benchmarks/conservation.py --write`, {day}, "
+        machine = f"{platform.machine()}, one thread, torch {torch.__version__}; CPU time, medians.\n\n"
+        RESULTS.write_text(heading + machine + shown.getvalue(), encoding="utf-8")
 
 
 if __name__ == "__main__":

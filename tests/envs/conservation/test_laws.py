@@ -22,6 +22,7 @@ LAWS = {
     "advection": (Advection(), (0.3, 1.0, 5.0)),
     "Burgers": (Burgers(), (0.4, 1.0, 4.0)),
 }
+DRAWS = torch.Generator()
 CASES = [(name, p) for name, (_, tests) in LAWS.items() for p in tests]
 
 
@@ -158,6 +159,18 @@ def test_initial_values():
         (lambda: Burgers().solution(-1.0, 0.5, 0.0), "parameter a must lie"),
         (lambda: Advection().flux(float("nan"), 0.5, 0.0), "parameter beta must lie .* got nan"),
         (lambda: FiniteVolume(Heat(), 1.0, 1), "`cells` must be at least 2"),
+        (lambda: FiniteVolume(Heat(), -1.0, 9), "parameter k must lie between 0 and inf .* got -1"),
+        (lambda: FiniteVolume(Stefan(), 1.5, 9), "parameter u must lie between 0 and 1 .* got 1.5"),
+        (lambda: FiniteVolume(PorousMedium(), 2.0, 9).problem(0.0, 1.5), "at t = 1 for m = 2; got t = 1.5"),
+        (lambda: FiniteVolume(Heat(), 1.0, 9).problem(), "needs the times at which the answer is wanted, got none"),
+        (lambda: contexts(Heat(), torch.tensor([1.0, -1.0]), DRAWS), "parameter k must lie between .* from -1 to 1"),
+        (lambda: targets(Stefan(), torch.tensor([1.0]), DRAWS), "parameter u must lie between 0 and 1 .* got 1"),
+        (lambda: slices(Burgers(), torch.tensor([float("nan")]), DRAWS, 9), "parameter a must lie between"),
+        (lambda: slices(Stefan(), torch.tensor([0.01]), DRAWS, 9), "until its front leaves the domain, at t = 0.0"),
+        (lambda: contexts(Heat(), torch.ones(2, 2), DRAWS), r"shape \(fields,\), got \(2, 2\)"),
+        (lambda: contexts(Heat(), 1.0, DRAWS), "must be a tensor of shape .* got float"),
+        (lambda: targets(Heat(), torch.ones(2), DRAWS, times=0), "too few `times`: 1 more are the least"),
+        (lambda: slices(Heat(), torch.ones(2), DRAWS, 1), "too few `points`: 2 more are the least"),
     ],
 )
 def test_outside_of_its_range_a_formula_is_refused(call, message):

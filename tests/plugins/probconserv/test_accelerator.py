@@ -1,14 +1,20 @@
 """What a training step asks of an accelerator, exactly; docs/methods/probconserv.md is held to the numbers."""
 
+from functools import partial
 from pathlib import Path
 
 import pytest
+import torch
 
 from heatbath import run
 from heatbath.core.build import floats
+from heatbath.core.choices import Pick
 from heatbath.core.config import read_run, to_argv
-from heatbath.core.contracts import Clock
+from heatbath.core.contracts import Clock, Gaussian
 from heatbath.core.runs import Run
+from heatbath.plugins.probconserv.correction import MassCorrection
+from heatbath.solvers.gaussian.options import Conditioner as ConditionerOptions
+from heatbath.testing import build
 
 DOCS = Path(__file__).parents[3] / "docs/methods/probconserv.md"
 THROUGH = {"fit": {"use": "probconserv.nll", "conditioned": True}}
@@ -48,6 +54,31 @@ def test_a_training_step(accelerator, host, tmp_path, what, options, waits):
         seen.add(step.launches)
     assert len(seen) == 1, seen
     assert documented(what) == [str(seen.pop()), str(waits), "0"]
+
+
+@pytest.mark.parametrize(("check", "waits"), [(True, 2), (False, 0)])
+def test_smoothing_waits_as_its_solver_does(accelerator, host, check, waits):
+    """Once for each of the two conditionings, or not at all."""
+    made = build(
+        host, "constraints", "smooth-mass", solver=Pick("solvers", "gaussian", ConditionerOptions(check=check))
+    )
+    draw = partial(torch.rand, device=accelerator.device, generator=accelerator.generator(), dtype=torch.float64)
+    facts = {"fact:grid": torch.linspace(0, 1, 12, device=accelerator.device), "fact:mass": draw(3)}
+    with accelerator.counting() as step:
+        law = made.at(facts).condition(Gaussian(draw(3, 12), draw(3, 12)))
+    assert (step.syncs, step.uploads) == (waits, 0), step
+    assert float(made.at(facts).residual(law.mean).abs().max()) < 1e-12
+
+
+def test_a_correction_waits_for_nothing(accelerator):
+    draw = partial(torch.rand, device=accelerator.device, generator=accelerator.generator(), dtype=torch.float64)
+    mass = draw(3)
+    for variance in (None, draw(3, 12), lambda y: 0 * y):
+        correction = MassCorrection(draw(12), lambda t: mass, variance)
+        with accelerator.counting() as step:
+            y = correction(0.0, draw(3, 12), {})
+        assert (step.syncs, step.uploads) == (0, 0), step
+        assert float(((y * correction.weights).sum(1) - mass).abs().max()) < 1e-12
 
 
 def test_a_chunk_is_read_once(accelerator, host, tmp_path):

@@ -1,9 +1,11 @@
 """Mass kept while a scheme that does not conserve is stepped."""
 
+import pytest
 import torch
 from torch.nn.functional import pad
 
 from heatbath.core.contracts import InitialValue
+from heatbath.core.errors import InvalidInput
 from heatbath.envs.conservation.diffusion import PorousMedium
 from heatbath.envs.conservation.sampling import grid
 from heatbath.plugins.probconserv.correction import MassCorrection
@@ -63,6 +65,38 @@ def test_gradients_flow_through_the_correction(host):
     end = solver.solve(problem, on_step=MassCorrection(W, lambda t: torch.tensor([0.3]))).value[-1]
     (gradient,) = torch.autograd.grad(end[0] @ W, start)
     assert gradient.abs().max() < 1e-12
+
+
+def test_without_any_variance_the_total_is_kept_all_the_same():
+    """One state that is trusted everywhere, beside one that is not; and one trusted where it has weight."""
+    y = torch.rand(3, 21, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    variance = torch.zeros(3, 21, dtype=torch.float64)
+    variance[1, 4:9] = 0.1
+    mass = torch.tensor([0.3, 0.4, 0.5], dtype=torch.float64)
+    corrected = MassCorrection(W, lambda t: mass, variance)(0.0, y, {})
+    assert ((corrected @ W) - mass).abs().max() < 1e-12
+    even = MassCorrection(W, lambda t: 0.3)(0.0, y[0], {})
+    torch.testing.assert_close(corrected[0], even, rtol=0, atol=1e-7)
+    assert torch.equal(corrected[1, 9:], y[1, 9:])
+    at_rest = MassCorrection(W, lambda t: 0.3, lambda u: 0 * u)(0.0, y[0], {})
+    assert torch.equal(at_rest, even)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: MassCorrection(0 * W, lambda t: 1.0), "`weights` must be finite and not all 0"),
+        (lambda: MassCorrection(W * float("nan"), lambda t: 1.0), "`weights` must be finite"),
+        (
+            lambda: MassCorrection(W, lambda t: 1.0, W - 1),
+            "`variance` must be finite and at least 0, got values from -",
+        ),
+        (lambda: MassCorrection(W, lambda t: 1.0, W * float("inf")), "`variance` must be finite and at least 0"),
+    ],
+)
+def test_what_cannot_correct_is_refused(make, message):
+    with pytest.raises(InvalidInput, match=message):
+        make()
 
 
 def test_single_precision_stays_single():

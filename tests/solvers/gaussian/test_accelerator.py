@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from heatbath.core.errors import InvalidInput
 from heatbath.solvers.gaussian import (
     Dense,
     Diagonal,
@@ -63,6 +64,39 @@ def test_launches_do_not_grow_with_the_field(accelerator, form, rows):
     ((moments_of, draws_of),) = seen
     waits = "1" if form == "dense" else "0"
     assert documented(f"{form}, {rows} row{'s' if rows > 1 else ''}") == [str(moments_of), "1", str(draws_of), waits]
+
+
+@pytest.mark.parametrize("form", ["diagonal", "diagonal plus low rank", "dense"])
+def test_dependent_rows_take_a_slower_way_of_constant_length(accelerator, form):
+    seen = set()
+    for times, n in SIZES:
+        mean, law, known = posed(accelerator.device, accelerator.generator(), form, 3, times, n)
+        rows = known.rows.transposed().mT
+        rows = torch.cat([rows, rows[..., :1, :] + 1e-9 * rows[..., 1:2, :]], -2)
+        known = LinearConstraint.dense(rows, (rows @ torch.ones_like(mean[0]).unsqueeze(-1)).squeeze(-1))
+        with accelerator.counting() as moments:
+            posterior = condition(mean, law, known)
+            posterior.mean, posterior.variance  # noqa: B018
+        assert posterior.factor.mixing is not None
+        assert float(posterior.residual().abs().max()) < 1e-12
+        assert moments.uploads == 0
+        seen.add((moments.launches, moments.syncs))
+    assert len(seen) == 1, seen
+    ((launches, waits),) = seen
+    assert documented(f"{form}, 4 rows, two nearly alike") == [str(launches), str(waits), "-", "-"]
+
+
+def test_points_on_an_accelerator_are_not_read_before_they_are_used(accelerator):
+    index = torch.tensor([0, -1], device=accelerator.device)
+    with accelerator.counting() as posing:
+        known = LinearConstraint.points(index, torch.zeros(2, device=accelerator.device), 9)
+    assert (posing.syncs, posing.uploads) == (0, 0), posing
+    mean = torch.ones(9, device=accelerator.device)
+    posterior = condition(mean, Diagonal(mean), known)
+    assert posterior.mean.cpu().tolist() == [0, 1, 1, 1, 1, 1, 1, 1, 0]
+    wrong = LinearConstraint.points(index + 9, torch.zeros(2, device=accelerator.device), 9)
+    with pytest.raises(InvalidInput, match="`index` must name points from 0 to 8"):
+        condition(mean, Diagonal(mean), wrong)
 
 
 def test_without_the_check_nothing_waits(accelerator):

@@ -5,7 +5,19 @@ import torch
 
 from heatbath.core.contracts import Gaussian
 from heatbath.core.errors import HeatbathError, InvalidInput
-from heatbath.solvers.gaussian import Dense, Diagonal, LinearConstraint, condition
+from heatbath.solvers.gaussian import (
+    BlockDiagonal,
+    Dense,
+    Diagonal,
+    DiagonalPlusLowRank,
+    LinearConstraint,
+    Operator,
+    condition,
+    monotone_fill,
+    water_fill,
+)
+from heatbath.solvers.gaussian.covariance import Downdated
+from heatbath.solvers.gaussian.rows import Points
 
 N = 6
 X = torch.linspace(0, 1, N, dtype=torch.float64)
@@ -25,6 +37,8 @@ def with_entry(value, index=2):
 def two(a, b, noise=0.0):
     return LinearConstraint.dense(torch.stack([ONES, 2 * ONES]), torch.tensor([a, b]), noise)
 
+
+INDEFINITE = torch.eye(N, dtype=torch.float64) - 0.8 * (1 - torch.eye(N, dtype=torch.float64))
 
 CASES = {
     "negative variance": (lambda: (ONES, Diagonal(with_entry(-0.5)), mass()), "negative variances, the least is -0.5"),
@@ -69,7 +83,58 @@ CASES = {
     "one number": (lambda: (torch.tensor(1.0), Diagonal(ONES), mass()), "got a single number"),
     "a law for a covariance": (
         lambda: (ONES, Gaussian(ONES, ONES), mass()),
-        "pass its mean, and `covariance.of_gaussian",
+        "pass its mean, and its covariance by `heatbath.solvers.gaussian.covariance.of_gaussian",
+    ),
+}
+
+CASES |= {
+    "no covariance": (lambda: (ONES, ONES, mass()), r"got a tensor of shape \(6,\); variances go into `Diagonal"),
+    "a list for a mean": (lambda: ([1.0] * N, Diagonal(ONES), mass()), "`mean` must be a tensor .* got list"),
+    "no points": (
+        lambda: (torch.zeros(2, 0), Diagonal(torch.zeros(0)), LinearConstraint.weighted(torch.zeros(0), 1.0)),
+        r"one point at least, got shape \(2, 0\)",
+    ),
+    "a tensor for a constraint": (
+        lambda: (ONES, Diagonal(ONES), ONES),
+        "`constraint` must be a `LinearConstraint`, got Tensor",
+    ),
+    "rows of other fields": (
+        lambda: (ONES.expand(3, N), Diagonal(ONES), LinearConstraint.dense(torch.ones(2, 2, N), torch.ones(2))),
+        r"`mean` \(3,\), `covariance` \(\), `constraint` \(2,\)",
+    ),
+    "noise of other fields": (
+        lambda: (ONES.expand(3, N), Diagonal(ONES), mass(0.5, torch.full((4,), 0.1))),
+        r"`mean` \(3,\), `covariance` \(\), `constraint` \(4,\)",
+    ),
+    "negative diagonal beside low rank": (
+        lambda: (ONES, DiagonalPlusLowRank(with_entry(-0.5), torch.ones(N, 1)), mass()),
+        "covariance has negative variances, the least is -0.5",
+    ),
+    "NaN in a low rank": (
+        lambda: (ONES, DiagonalPlusLowRank(ONES, torch.full((N, 1), float("nan"))), mass()),
+        "6 variances that are NaN",
+    ),
+    "negative diagonal in blocks": (
+        lambda: (ONES, BlockDiagonal(Diagonal(with_entry(-0.5).reshape(2, 3))), mass()),
+        "negative variances, the least is -0.5",
+    ),
+    "indefinite for a row": (
+        lambda: (ONES, Dense(INDEFINITE), mass()),
+        "not positive semidefinite: row 0 of the constraint has the variance -0.",
+    ),
+    "indefinite for a mixture of rows": (
+        lambda: (ONES, Dense(INDEFINITE), LinearConstraint.points([0, 1, 2], torch.zeros(3), N)),
+        "not positive semidefinite: a mixture of the constraint's rows has -",
+    ),
+    "an index outside, found on the device": (
+        lambda: (
+            ONES,
+            Diagonal(ONES),
+            LinearConstraint.stack(
+                mass(), LinearConstraint.on(Points(torch.tensor([3]), N, valid=torch.tensor(False)), torch.ones(1))
+            ),
+        ),
+        "`index` must name points from 0 to 5",
     ),
 }
 
@@ -80,6 +145,14 @@ def test_bad_input_is_refused(case):
     with pytest.raises(InvalidInput, match=message) as caught:
         condition(*make())
     assert isinstance(caught.value, HeatbathError)
+
+
+def test_a_batch_of_no_fields_is_one():
+    empty = torch.zeros(0, N)
+    posterior = condition(empty, Diagonal(empty), mass(torch.zeros(0), torch.zeros(0)))
+    assert posterior.mean.shape == posterior.variance.shape == (0, N)
+    assert water_fill(empty, empty, ONES, torch.zeros(0)).shape == (0, N)
+    assert monotone_fill(empty, empty, ONES, torch.zeros(0)).shape == (0, N)
 
 
 def test_noise_settles_a_contradiction():
@@ -97,3 +170,43 @@ def test_dependent_rows_that_agree_are_welcome():
 def test_without_the_check_nothing_is_read_back():
     posterior = condition(with_entry(float("nan")), Diagonal(ONES), mass(), check=False)
     assert posterior.mean.isnan().all()
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Diagonal(torch.tensor(1.0)), r"`Diagonal` must have shape \(..., n\), got \(\)"),
+        (lambda: Diagonal([1.0, 2.0]), "`Diagonal` must be a tensor of shape .* got list; use `torch.as_tensor`"),
+        (lambda: Dense(torch.ones(3, 4)), r"must be square, shape \(..., n, n\), got \(3, 4\)"),
+        (lambda: Dense(torch.ones(3)), r"`Dense` must have shape \(..., n, n\), got \(3,\)"),
+        (
+            lambda: DiagonalPlusLowRank(torch.ones(4), torch.ones(2, 4)),
+            r"`factor` .* with the n = 4 of `d`, got \(2, 4\); directions are columns",
+        ),
+        (lambda: DiagonalPlusLowRank(torch.ones(4), torch.ones(4)), r"`factor` .* \(..., n, k\), got \(4,\)"),
+        (lambda: DiagonalPlusLowRank(torch.ones(3, 4), torch.ones(2, 4, 1)), r"`d` \(3,\), `factor` \(2,\)"),
+        (lambda: BlockDiagonal(Diagonal(torch.ones(4))), r"an axis of times, .* got \(4,\)"),
+        (lambda: BlockDiagonal(torch.ones(2, 4)), "`blocks` must be a covariance .* got Tensor"),
+        (lambda: Downdated(Diagonal(ONES), torch.ones(5, 1)), r"`factor` .* the n = 6 of `base`, got \(5, 1\)"),
+        (lambda: Diagonal(torch.ones(3, dtype=torch.complex64)), "must be real, got torch.complex64"),
+        (lambda: Operator(torch.eye(3)), "a matrix goes into `Dense`"),
+        (lambda: Operator("x"), r"str lacks \['matmul', 'diagonal'"),
+    ],
+)
+def test_what_is_no_covariance_is_refused(make, message):
+    with pytest.raises(InvalidInput, match=message):
+        make()
+
+
+def test_fields_of_another_size_have_no_density_and_no_residual():
+    posterior = condition(ONES, Diagonal(ONES), mass())
+    for ask in (posterior.log_prob, posterior.log_prob_pointwise):
+        with pytest.raises(InvalidInput, match="the law is over 6 points, `u` over 5"):
+            ask(ONES[:5])
+    with pytest.raises(InvalidInput, match="the constraint is over 6 points, the field over 5"):
+        mass().residual(ONES[:5])
+    batch = condition(ONES.expand(3, N), Diagonal(ONES), mass())
+    with pytest.raises(InvalidInput, match=r"`u` \(2,\), `law` \(3,\)"):
+        batch.log_prob(ONES.expand(2, N))
+    with pytest.raises(InvalidInput, match="`draws` must be at least 0, got -1"):
+        batch.sample(-1, torch.Generator())

@@ -6,8 +6,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from heatbath.core.contracts import Conditioning, Gaussian
+from heatbath.core.errors import InvalidInput
 from heatbath.solvers.gaussian import (
     BlockDiagonal,
     Dense,
@@ -17,7 +19,7 @@ from heatbath.solvers.gaussian import (
     Operator,
     condition,
 )
-from heatbath.solvers.gaussian.covariance import Downdated, dense, of_gaussian
+from heatbath.solvers.gaussian.covariance import LOG_2PI, Downdated, dense, of_gaussian
 from heatbath.solvers.gaussian.solver import dense_condition
 from heatbath.testing import check_solver
 
@@ -97,6 +99,31 @@ def test_it_is_dense_conditioning(form, noise, m):
     torch.testing.assert_close(posterior.chi_square(), chi_square, rtol=1e-10, atol=0)
     if constraint.noise is None:
         assert posterior.residual().abs().max() < 1e-12
+
+
+@pytest.mark.parametrize("batch", [2, 3])
+@pytest.mark.parametrize("form", ["diagonal shared by the batch", "low rank", "dense"])
+def test_each_field_may_have_rows_of_its_own(form, batch):
+    """Also where a batch has as many fields as there are rows."""
+    covariance = {
+        "diagonal shared by the batch": lambda: Diagonal(0.1 + uniform(N)),
+        "low rank": lambda: DiagonalPlusLowRank(0.1 + uniform(batch, N), normal(batch, N, 3)),
+        "dense": lambda: Dense(spd(batch)),
+    }[form]()
+    grids = uniform(batch, N).sort(-1).values
+    integral = LinearConstraint.quadrature(grids, normal(batch, seed=8), noise=uniform(batch, seed=5))
+    others = LinearConstraint.dense(normal(batch, 2, N, seed=3), normal(batch, 2, seed=4))
+    mean = normal(batch, N, seed=7)
+    for known in (others, LinearConstraint.stack(integral, others)):
+        posterior = condition(mean, covariance, known)
+        R = torch.zeros(2, 2, dtype=torch.float64) if known.noise is None else dense(known.noise)
+        G = known.rows.transposed().mT
+        right, sigma, _ = dense_condition(mean, dense(covariance), G, known.rhs, R)
+        torch.testing.assert_close(posterior.mean, right, rtol=0, atol=1e-10)
+        torch.testing.assert_close(posterior.variance, sigma.diagonal(dim1=-2, dim2=-1), rtol=0, atol=1e-10)
+        assert others.residual(posterior.mean).abs().max() < 1e-12
+        drawn = posterior.sample(4, torch.Generator().manual_seed(0))
+        assert others.residual(drawn).abs().max() < 1e-12
 
 
 @pytest.mark.parametrize("form", ["diagonal", "low rank", "dense", "block dense"])
@@ -193,27 +220,93 @@ def test_permuting_points_permutes_the_answer():
     torch.testing.assert_close(turned.variance, plain.variance[order], rtol=0, atol=1e-12)
 
 
-@pytest.mark.parametrize("noise", [0.0, 0.2])
-@pytest.mark.parametrize("m", [1, 2])
-def test_gradients(m, noise):
-    n = 5
-    inputs = {
-        "mean": normal(n), "d": 0.1 + uniform(n), "factor": normal(n, 2),
-        "rows": normal(m, n, seed=3), "rhs": normal(m, seed=4),
-    }  # fmt: skip
-    if noise:
-        inputs["noise"] = torch.full((m,), noise, dtype=torch.float64)
-    names = list(inputs)
+def product(root):
+    """A positive definite matrix, whatever `root` is."""
+    return root @ root.mT + 0.3 * torch.eye(root.shape[-1], dtype=root.dtype)
 
-    def outcome(*values):
-        given = dict(zip(names, values, strict=True))
-        law = DiagonalPlusLowRank(given["d"], given["factor"])
-        constraint = LinearConstraint.dense(given["rows"], given["rhs"], given.get("noise", 0.0))
-        posterior = condition(given["mean"], law, constraint)
+
+DIFFERENTIABLE_LAWS = {
+    "diagonal": (lambda d: Diagonal(d), lambda: [0.1 + uniform(6)]),
+    "low rank": (lambda d, factor: DiagonalPlusLowRank(d, factor), lambda: [0.1 + uniform(6), normal(6, 2)]),
+    "dense": (lambda root: Dense(product(root)), lambda: [0.5 * normal(6, 6)]),
+    "blocks": (lambda d: BlockDiagonal(Diagonal(d)), lambda: [0.1 + uniform(2, 3)]),
+    "blocks of low rank": (
+        lambda d, factor: BlockDiagonal(DiagonalPlusLowRank(d, factor)),
+        lambda: [0.1 + uniform(2, 3), normal(2, 3, 1)],
+    ),
+    "dense blocks": (lambda root: BlockDiagonal(Dense(product(root))), lambda: [0.5 * normal(2, 3, 3)]),
+}
+DIFFERENTIABLE_ROWS = {
+    "a row": (lambda rows, b, r: LinearConstraint.dense(rows, b, r), lambda: [normal(1, 6, seed=3), normal(1, seed=4)]),
+    "rows": (lambda rows, b, r: LinearConstraint.dense(rows, b, r), lambda: [normal(2, 6, seed=3), normal(2, seed=4)]),
+    "trapezoid": (
+        lambda x, b, r: LinearConstraint.quadrature(x, b, noise=r),
+        lambda: [uniform(6).sort().values, normal(1, seed=4).squeeze(0)],
+    ),
+    "Simpson": (
+        lambda x, b, r: LinearConstraint.quadrature(x, b, "simpson", noise=r),
+        lambda: [torch.arange(6.0, dtype=torch.float64) + 0.5 * uniform(6), normal(1, seed=4).squeeze(0)],
+    ),
+    "a plane": (
+        lambda x, y, b, r: LinearConstraint.quadrature((x, y), b, noise=r),
+        lambda: [uniform(3).sort().values, torch.tensor([0.0, 0.7], dtype=torch.float64), normal(1).squeeze(0)],
+    ),
+}
+
+
+DIFFERENTIABLE = [
+    (law, rows, noise)
+    for law, rows in itertools.product(DIFFERENTIABLE_LAWS, DIFFERENTIABLE_ROWS)
+    for noise in (("none", "variances", "matrix") if rows == "rows" else ("none", "variances"))
+    if rows == "rows" or law in ("diagonal", "dense", "blocks") or noise == "none"
+]
+
+
+@pytest.mark.parametrize(("law", "rows", "noise"), DIFFERENTIABLE)
+def test_gradients_in_all_that_goes_in(law, rows, noise):
+    """Mean, covariance, rows (or their grid), right-hand side and noise; moments, densities and draws."""
+    (make_law, law_parts), (make_rows, row_parts) = DIFFERENTIABLE_LAWS[law], DIFFERENTIABLE_ROWS[rows]
+    of_law, of_rows, m = law_parts(), row_parts(), 2 if rows == "rows" else 1
+    given = [normal(6), *of_law, *of_rows]
+    if noise == "variances":
+        given.append(0.2 + uniform(m, seed=5) if "row" in rows else torch.tensor(0.3, dtype=torch.float64))
+    elif noise == "matrix":
+        given.append(normal(m, m, seed=6))
+
+    def outcome(mean, *values):
+        split = len(of_law), len(of_law) + len(of_rows)
+        spread = values[split[1] :]
+        r = 0.0 if noise == "none" else spread[0] if noise == "variances" else Dense(product(spread[0]))
+        posterior = condition(mean, make_law(*values[: split[0]]), make_rows(*values[split[0] : split[1]], r))
         sample = posterior.sample(2, torch.Generator().manual_seed(0))
-        return posterior.mean, posterior.variance, posterior.chi_square(), posterior.log_prob(posterior.mean), sample
+        u = posterior.mean + 0.1
+        return (
+            posterior.mean, posterior.variance, posterior.chi_square(), posterior.log_prob(u),
+            posterior.log_prob_pointwise(u), posterior.conflict() if m == 2 else posterior.residual(), sample,
+        )  # fmt: skip
 
-    assert torch.autograd.gradcheck(outcome, [value.requires_grad_() for value in inputs.values()])
+    for found in outcome(*(value.requires_grad_() for value in given)):
+        assert found.requires_grad
+    assert torch.autograd.gradcheck(outcome, given)
+
+
+def test_draws_of_a_singular_matrix_have_gradients():
+    factor = normal(5, 2)
+    factor[3] = 0.0
+
+    def drawn(factor, scale):
+        law = Dense(scale * factor @ factor.T)
+        return condition(normal(5), law, LinearConstraint.dense(normal(1, 5, seed=3), torch.zeros(1))).sample(
+            2, torch.Generator().manual_seed(0)
+        )
+
+    (gradient,) = torch.autograd.grad(
+        drawn(factor, scale := torch.tensor(1.3, dtype=torch.float64, requires_grad=True)).square().sum(), scale
+    )
+    step = 1e-6
+    up, down = (float(drawn(factor, 1.3 + sign * step).square().sum()) for sign in (1, -1))
+    assert float(gradient) == pytest.approx((up - down) / (2 * step), rel=1e-6)
+    assert (drawn(factor, 1.0)[:, 3] == normal(5)[3]).all()  # a point without variance stays where it is
 
 
 def test_gradients_flow_through_dependent_rows():
@@ -222,7 +315,8 @@ def test_gradients_flow_through_dependent_rows():
 
     def outcome(mean, d, b):
         posterior = condition(mean, Diagonal(d), LinearConstraint.dense(rows, torch.cat([b, 2 * b])))
-        return posterior.mean, posterior.variance
+        assert posterior.mean.requires_grad
+        return posterior.mean, posterior.variance, posterior.chi_square(), posterior.log_prob(posterior.mean)
 
     inputs = [value.requires_grad_() for value in (normal(5, seed=2), 0.1 + uniform(5), normal(1, seed=3))]
     assert torch.autograd.gradcheck(outcome, inputs)
@@ -260,6 +354,88 @@ def test_with_noise_the_density_is_that_of_a_normal_law(form):
     torch.testing.assert_close(posterior.log_prob(u), law.log_prob(u), rtol=1e-8, atol=1e-8)
 
 
+def brute_force_density(posterior, u):
+    """The degenerate normal law's density on its plane: pseudo-inverse and pseudo-determinant of the whole matrix."""
+    values, vectors = torch.linalg.eigh(dense(posterior.covariance))
+    real = values > 1e-10 * values[-1]
+    along = (u - posterior.mean) @ vectors[:, real]
+    return -0.5 * (along.square() / values[real] + values[real].log() + LOG_2PI).sum(-1)
+
+
+KINDS_OF_ROWS = {
+    "exact": 0.0,
+    "noisy": 0.3,
+    "noisy and exact": torch.tensor([0.3, 0.0, 0.0]),
+    "correlated noise": Dense(torch.block_diag(torch.zeros(1, 1), torch.tensor([[0.5, 0.2], [0.2, 0.3]]))),
+}
+
+
+@pytest.mark.parametrize("near", [False, True])
+@pytest.mark.parametrize("rows", KINDS_OF_ROWS)
+@pytest.mark.parametrize(
+    "law", ["diagonal", "with known points", "low rank", "low rank and known points", "dense", "blocks"]
+)
+def test_the_density_is_that_on_the_plane_which_is_left(law, rows, near):
+    n, noise = 12, KINDS_OF_ROWS[rows]
+    known = torch.ones(n, dtype=torch.float64)
+    known[2:4] = 0.0
+    d, factor = known * (0.1 + uniform(n)), known.unsqueeze(-1) * normal(n, 2)
+    covariance = {
+        "diagonal": lambda: Diagonal(0.1 + uniform(n)),
+        "with known points": lambda: Diagonal(d),
+        "low rank": lambda: DiagonalPlusLowRank(0.1 + uniform(n), factor),
+        "low rank and known points": lambda: DiagonalPlusLowRank(d, factor),
+        "dense": lambda: Dense(known.unsqueeze(-1) * spd(n=n) * known),
+        "blocks": lambda: BlockDiagonal(Diagonal(d.unflatten(0, (3, 4)))),
+    }[law]()
+    G = normal(3, n, seed=3)
+    if near:
+        G[2] = G[1] + 1e-5 * G[2]
+    mean = normal(n, seed=7)
+    truth = mean + covariance.variance().sqrt() * normal(n, seed=8)
+    posterior = condition(mean, covariance, LinearConstraint.dense(G, G @ truth, noise))
+    assert (posterior.factor.mixing is not None) == (near and rows != "noisy" and rows != "correlated noise")
+    drawn = posterior.sample(4, torch.Generator().manual_seed(0))
+    right = brute_force_density(posterior, drawn)
+    # Nearly dependent exact rows leave 1e-16 / 1e-5 of uncertainty where the plane is.
+    torch.testing.assert_close(posterior.log_prob(drawn), right, rtol=0, atol=1e-5 if near else 1e-8)
+
+
+def test_exact_and_noisy_rows_leave_a_density_that_integrates_to_one():
+    """Two variables, x + 2 y = 3 exactly and x with a noise, by quadrature along the line."""
+    rows = LinearConstraint.dense(
+        torch.tensor([[1.0, 2.0], [1.0, 0.0]]), torch.tensor([3.0, 0.5]), torch.tensor([0.0, 0.4])
+    )
+    posterior = condition(normal(2), Dense(spd(n=2)), rows)
+    s = torch.linspace(-12, 12, 4001, dtype=torch.float64)
+    line = posterior.mean + s.unsqueeze(1) * torch.tensor([2.0, -1.0], dtype=torch.float64) / 5**0.5
+    assert float(torch.trapezoid(posterior.log_prob(line).exp(), s)) == pytest.approx(1.0, abs=1e-8)
+
+
+def test_a_law_without_a_density_is_refused():
+    G, u = normal(1, N), normal(N)
+    known = torch.ones(N, dtype=torch.float64)
+    known[3] = 0.0
+    factor = normal(N, 2)
+    twice = LinearConstraint.dense(
+        torch.cat([G, 2 * G, normal(1, N, seed=1)]), torch.tensor([1.0, 2.0, 0.0]), torch.tensor([0.0, 0.0, 1.0])
+    )
+    for law, rows in (
+        (DiagonalPlusLowRank(known, factor), LinearConstraint.dense(G, torch.zeros(1))),
+        (Dense(factor @ factor.T), LinearConstraint.dense(G, torch.zeros(1))),
+        (Diagonal(known), twice),
+    ):
+        posterior = condition(normal(N), law, rows)
+        with pytest.raises(InvalidInput, match=r"1 fields have no finite density: .* the covariance is singular"):
+            posterior.log_prob(u)
+        assert not posterior.log_prob(u, check=False).isfinite()
+    again = condition(
+        posterior.mean, posterior.covariance, LinearConstraint.dense(normal(1, N, seed=4), torch.zeros(1))
+    )
+    with pytest.raises(InvalidInput, match="has no density on the whole space; stack the constraints"):
+        again.log_prob(u)
+
+
 def test_a_slice_at_rest_is_left_alone():
     """A time without variance that has its mass already, such as the initial one, among others."""
     x = torch.linspace(0, 1, 11, dtype=torch.float64)
@@ -270,6 +446,10 @@ def test_a_slice_at_rest_is_left_alone():
     assert posterior.mean[0].abs().max() == 0
     assert posterior.residual().abs().max() < 1e-12
     assert posterior.degrees_of_freedom().tolist() == [0.0, 1.0]
+    density = posterior.log_prob(posterior.mean)
+    assert float(density[0]) == 0.0  # certain: of a point, with respect to counting
+    alone = condition(mean[1], Diagonal(variance[1]), LinearConstraint.quadrature(x, 0.7))
+    torch.testing.assert_close(density[1], alone.log_prob(alone.mean))
 
 
 def test_inputs_in_float32_are_conditioned_in_float64():
@@ -293,15 +473,63 @@ def test_the_conflict_is_uniform_where_the_model_is_right():
     assert float(p.max()) <= 1
 
 
-def test_memory_stays_linear():
-    """A dense covariance of 20 000 points would take 3.2 GB."""
-    n = 20_000
-    posterior = condition(
-        normal(n), Diagonal(uniform(n)), LinearConstraint.quadrature(torch.linspace(0, 1, n, dtype=torch.float64), 0.5)
-    )
-    assert posterior.residual().abs().max() < 1e-12
-    kept = sum(t.untyped_storage().nbytes() for t in (posterior.mean, posterior.variance, posterior.cross))
-    assert kept < 10 * 8 * n
+class Largest(TorchDispatchMode):
+    """The most numbers that any tensor which an operation makes takes in memory, those that live for a moment too."""
+
+    def __init__(self):
+        super().__init__()
+        self.numbers = 0
+
+    def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
+        made = operation(*args, **(kwargs or {}))
+        for item in made if isinstance(made, tuple | list) else (made,):
+            if isinstance(item, torch.Tensor):
+                self.numbers = max(self.numbers, item.untyped_storage().nbytes() // item.element_size())
+        return made
+
+
+def test_a_momentary_matrix_is_seen():
+    with Largest() as largest:
+        (torch.ones(50, 1) * torch.ones(50)).sum()
+    assert largest.numbers == 2500
+
+
+N_LARGE = 20_000
+LARGE_LAWS = {
+    "diagonal": lambda n: Diagonal(0.1 + uniform(n)),
+    "low rank": lambda n: DiagonalPlusLowRank(0.1 + uniform(n), normal(n, 3)),
+    "blocks": lambda n: BlockDiagonal(Diagonal(0.1 + uniform(10, n // 10))),
+    "conditioned": lambda n: (
+        condition(
+            normal(n), Diagonal(0.1 + uniform(n)), LinearConstraint.dense(normal(1, n, seed=8), torch.zeros(1))
+        ).covariance
+    ),
+}
+
+
+@pytest.mark.parametrize("rows", ["one", "three", "three, two alike", "three with noise"])
+@pytest.mark.parametrize("law", LARGE_LAWS)
+def test_memory_stays_linear(law, rows):
+    """20 000 points: a dense covariance would take 4e8 numbers; the largest of ours has a few a point and row."""
+    n = N_LARGE
+    known = LinearConstraint.quadrature(torch.linspace(0, 1, n, dtype=torch.float64), 0.5)
+    if rows != "one":
+        others = normal(2, n, seed=3)
+        if rows == "three, two alike":
+            others[1] = others[0] + 1e-8 * others[1]
+        spread = torch.tensor([0.1, 0.2]) if rows == "three with noise" else 0.0
+        known = LinearConstraint.stack(known, LinearConstraint.dense(others, others @ normal(n), spread))
+    covariance = LARGE_LAWS[law](n)
+    mean = normal(n).requires_grad_()
+    with Largest() as largest:
+        posterior = condition(mean, covariance, known)
+        drawn = posterior.sample(1, torch.Generator().manual_seed(0))
+        total = posterior.mean.sum() + posterior.variance.sum() + posterior.chi_square() + drawn.sum()
+        if law != "conditioned":
+            total = total + posterior.log_prob(posterior.mean)
+        total.backward()
+    assert largest.numbers <= 12 * n
+    assert posterior.constraint.residual(posterior.mean)[:1].abs().max() < 1e-12
 
 
 @pytest.mark.parametrize("name", ["gaussian", "gaussian-dense"])

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from heatbath.core.errors import InvalidInput
-from heatbath.solvers.gaussian import Dense, LinearConstraint, quadrature
+from heatbath.solvers.gaussian import Dense, Diagonal, LinearConstraint, condition, quadrature
 from heatbath.solvers.gaussian.covariance import dense
 from heatbath.solvers.gaussian.rows import Divergence, Points, Sparse, Stack, Stencil
 
@@ -133,6 +133,36 @@ def test_sparse_matrices_come_from_torch_and_scipy():
         assert torch.equal(rows.transposed(), matrix.T)
 
 
+@pytest.mark.parametrize("kind", ["stencil", "sparse", "divergence", "points"])
+def test_operators_have_gradients(kind):
+    """In their own numbers, through the conditioned moments."""
+    n = 12 if kind == "divergence" else 7
+    parts = {
+        "stencil": lambda c, b: LinearConstraint.stencil(c, n, b),
+        "sparse": lambda v, b: LinearConstraint.on(
+            Sparse(torch.tensor([0, 0, 1]), torch.tensor([1, 4, 6]), v, 2, n), b
+        ),
+        "divergence": lambda s, b: LinearConstraint.divergence((2, 2), s, b, 0.1),
+        "points": lambda _, b: LinearConstraint.points([0, -1], b, n),
+    }[kind]
+    sizes = {"stencil": (3, 5), "sparse": (3, 2), "divergence": (2, 4), "points": (1, 2)}[kind]
+    own, b = (1.0 + torch.arange(size, dtype=torch.float64) / 3 for size in sizes)
+    law = Diagonal(0.5 + torch.arange(n, dtype=torch.float64) / n)
+
+    def outcome(own, b):
+        posterior = condition(torch.ones(n), law, parts(own, b))
+        return posterior.mean, posterior.variance, posterior.chi_square()
+
+    assert torch.autograd.gradcheck(outcome, [own.requires_grad_(), b.requires_grad_()])
+
+
+def test_points_are_named_by_lists_and_tensors():
+    for index in ([0, -1], (0, 6), torch.tensor([0, -1]), torch.tensor([0, 6], dtype=torch.int32)):
+        rows = LinearConstraint.points(index, torch.zeros(2), 7).rows
+        assert rows.index.tolist() == [0, 6]
+    assert LinearConstraint.points([1, 2], 0.5, 7).rhs.tolist() == [0.5, 0.5]
+
+
 def test_a_stack_keeps_the_noise_of_each_part():
     x = grid(7)
     mass = LinearConstraint.quadrature(x, torch.ones(5), noise=torch.full((5,), 0.1))
@@ -167,10 +197,63 @@ def test_weights_sum_to_the_length(n, seed):
         (lambda: LinearConstraint.dense(torch.zeros(2, 4), torch.zeros(3)), r"`rhs` must have shape \(..., 2\)"),
         (lambda: LinearConstraint.dense(entries(), torch.zeros(3), Dense(torch.eye(2))), "`noise` must be of 3 rows"),
         (lambda: LinearConstraint.points([0, 9], torch.zeros(2), 7), r"`index` must name points from 0 to 6"),
+        (
+            lambda: LinearConstraint.points(torch.tensor([0, 9]), torch.zeros(2), 7),
+            "name points from 0 to 6, got .0, 9",
+        ),
+        (lambda: LinearConstraint.points(torch.tensor([0.5]), torch.zeros(1), 7), "must be a list of integers"),
+        (lambda: LinearConstraint.points(torch.tensor(3), torch.zeros(1), 7), "must be a list of integers"),
+        (lambda: LinearConstraint.dense(entries(), torch.zeros(3), torch.ones(2)), r"shape \(..., 3\), got \(2,\)"),
+        (
+            lambda: LinearConstraint.dense(entries(), torch.zeros(3), Dense(torch.eye(1))),
+            "`noise` must be of 3 rows, got 1",
+        ),
+        (lambda: LinearConstraint.dense(entries(), torch.zeros(3), "much"), "`noise` must be a number, .* got str"),
+        (
+            lambda: LinearConstraint.dense(entries(), torch.zeros(4, 3), torch.ones(5, 3)),
+            r"do not fit together: `rows` \(\), `rhs` \(4,\), `noise` \(5,\)",
+        ),
+        (
+            lambda: LinearConstraint.dense(torch.ones(2, 3, 7), torch.zeros(4, 3)),
+            r"`rows` \(2,\), `rhs` \(4,\), `noise` \(\)",
+        ),
+        (
+            lambda: LinearConstraint.stack(
+                LinearConstraint.quadrature(grid(7), torch.ones(5)),
+                LinearConstraint.dense(entries(), torch.zeros(4, 3)),
+            ),
+            r"do not fit together: `part 0` \(5,\), `part 1` \(4,\)",
+        ),
+        (
+            lambda: LinearConstraint.stack(
+                LinearConstraint.quadrature(grid(7), 1.0, noise=torch.full((5,), 0.1)),
+                LinearConstraint.dense(entries(), torch.zeros(4, 3)),
+            ),
+            r"`part 0` \(5,\), `part 1` \(4,\)",
+        ),
+        (lambda: LinearConstraint.sparse(entries().to_sparse(), 1.0), "`rhs` must be a tensor .* got float"),
+        (lambda: LinearConstraint.sparse(entries().to_sparse(), torch.zeros(2)), r"`rhs` must have shape \(..., 3\)"),
+        (lambda: LinearConstraint.divergence((0, 2), torch.ones(2)), "both at least 1, got .0, 2."),
+        (lambda: LinearConstraint.divergence((3, 2), torch.ones(3)), r"`spacing` must have shape \(2,\)"),
         (lambda: LinearConstraint.stencil(torch.ones(5), 3), r"k of 1 to 3 points, got \(5,\)"),
         (
             lambda: LinearConstraint.sparse([[1.0]], torch.zeros(1)),
             "expected a sparse matrix of torch or scipy, got list",
+        ),
+        (lambda: LinearConstraint.quadrature([0.0, 1.0], 1.0), "the grid must be a tensor .* got float"),
+        (lambda: LinearConstraint.quadrature(grid(5).numpy(), 1.0), "the grid must be a tensor .* got ndarray"),
+        (lambda: LinearConstraint.quadrature((), 1.0), "`x` must be a grid or a pair of grids, got none"),
+        (
+            lambda: LinearConstraint.quadrature((grid(5).expand(3, 5), grid(4).expand(2, 4)), 1.0),
+            r"`grid 0` \(3,\), `grid 1` \(2,\)",
+        ),
+        (lambda: LinearConstraint.quadrature(grid(5), [1.0]), "expected a tensor or a number, got list"),
+        (lambda: LinearConstraint.weighted(torch.tensor(1.0), 1.0), r"`weights` must have shape \(..., n\), got \(\)"),
+        (lambda: LinearConstraint.stencil([1.0], 3), "`coefficients` must be a tensor"),
+        (lambda: LinearConstraint.points([0], torch.zeros(1), 2.5), "`n`, the number of points, .* got 2.5"),
+        (
+            lambda: LinearConstraint.stack(LinearConstraint.quadrature(grid(5), 1.0), grid(5)),
+            "takes constraints, got T",
         ),
         (lambda: LinearConstraint.stack(), "same number of points, got none"),
         (

@@ -137,6 +137,7 @@ def test_monotone_filling_has_gradients():
 
 
 ONES = torch.ones(3, dtype=torch.float64)
+INFINITE = torch.tensor([1.0, float("inf"), 1.0], dtype=torch.float64)
 
 
 @pytest.mark.parametrize(
@@ -147,12 +148,36 @@ ONES = torch.ones(3, dtype=torch.float64)
             "no field within the bounds has the mass -1: `lower` alone makes it 0",
         ),
         (lambda: water_fill(ONES, ONES, ONES, 4.0, 0.0, 1.0), "mass 4: `upper` alone makes it 3"),
-        (lambda: water_fill(ONES, -ONES, ONES, 1.0), "negative or NaN"),
+        (lambda: water_fill(ONES, -ONES, ONES, 1.0), "negative or NaN: the least is -1"),
         (lambda: water_fill(ONES, ONES * float("nan"), ONES, 1.0), "negative or NaN"),
-        (lambda: water_fill(ONES, ONES, ONES, 1.0, 2.0, 1.0), "`lower` must not exceed `upper`"),
+        (lambda: water_fill(ONES, ONES, ONES, 1.0, 2.0, 1.0), "`lower` must not exceed `upper`, got 2 and 1"),
         (lambda: water_fill(ONES * float("nan"), ONES, ONES, 1.0), "NaN or infinite"),
-        (lambda: monotone_fill(ONES, 0 * ONES, ONES, 1.0), "positive `variance`"),
-        (lambda: monotone_fill(ONES, ONES, 0 * ONES, 1.0), "positive sum"),
+        (lambda: monotone_fill(ONES, 0 * ONES, ONES, 1.0), "positive `variance`, got 3 zeros"),
+        (lambda: monotone_fill(ONES, -2 * ONES, ONES, 1.0), "to be positive, got .* the least is -2"),
+        (lambda: monotone_fill(ONES, float("nan") * ONES, ONES, 1.0), "3 are NaN"),
+        (lambda: monotone_fill(ONES, INFINITE, ONES, 1.0), "`variance` has 1 infinite values; a flat prior"),
+        (lambda: monotone_fill(ONES, ONES, INFINITE, 1.0), "`weights` has 1 values that are NaN or infinite"),
+        (lambda: water_fill(ONES, INFINITE, ONES, 1.0), "`variance` has 1 infinite values; a flat prior"),
+        (lambda: water_fill(ONES, INFINITE, 0 * ONES, 0.0), "`variance` has 1 infinite values; a flat prior"),
+        (lambda: water_fill(ONES, ONES, ONES, float("inf")), "`mass` has 1 values that are NaN or infinite"),
+        (lambda: water_fill(ONES, ONES, ONES, 1.0, float("nan")), "must not exceed `upper`, got nan and inf"),
+        (lambda: water_fill([1.0], ONES, ONES, 1.0), "`mean` must be a tensor .* got list"),
+        (
+            lambda: water_fill(ONES, ONES[:2], ONES, 1.0),
+            r"same number of points .* `variance` \(2,\), `weights` \(3,\)",
+        ),
+        (
+            lambda: water_fill(ONES.expand(2, 3), ONES.expand(4, 3), ONES, 1.0),
+            r"`mean` \(2,\), `variance` \(4,\), `weights` \(\)",
+        ),
+        (
+            lambda: water_fill(ONES, ONES, ONES, torch.ones(2)),
+            r"`mass` must be a number or have shape \(\), one a field, got \(2,\)",
+        ),
+        (lambda: water_fill(ONES, ONES, ONES, 1.0, torch.zeros(2)), r"same number of points .* `lower` \(2,\)"),
+        (lambda: monotone_fill(ONES, ONES[:2], ONES, 1.0), "same number of points"),
+        (lambda: monotone_fill(ONES, ONES, ONES, torch.ones(2)), "`mass` must be a number or have shape"),
+        (lambda: monotone_fill(ONES, ONES, 0 * ONES, 1.0), "positive sum, got 0"),
     ],
 )
 def test_what_cannot_be_filled_is_refused(call, message):

@@ -31,7 +31,7 @@ class FiniteVolume:
         cells: how many, at least 2.
 
     Raises:
-        InvalidInput: for fewer than 2 cells.
+        InvalidInput: for fewer than 2 cells, or a parameter outside of the law's range.
     """
 
     law: Any
@@ -41,6 +41,7 @@ class FiniteVolume:
     def __post_init__(self) -> None:
         if self.cells < 2:
             raise InvalidInput(f"`cells` must be at least 2, got {self.cells}")
+        self.law.mass(self._p, 0.0)  # raises where the law does not hold
 
     @property
     def width(self) -> float:
@@ -93,5 +94,12 @@ class FiniteVolume:
         return 0.4 * self.width**2 / speed if diffusive else 0.5 * self.width / speed
 
     def problem(self, *times: float) -> InitialValue:
-        """From the exact averages at the first time on; the answer has shape `(times, cells)`."""
+        """From the exact averages at the first time on; the answer has shape `(times, cells)`.
+
+        Raises:
+            InvalidInput: for no times, or one at which the law's boundary values no longer hold.
+        """
+        if not times:
+            raise InvalidInput("`problem` needs the times at which the answer is wanted, got none")
+        self.law.mass(self._p, max(times))
         return InitialValue(self.derivative, self.exact(times[0]), times)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Generator, Tensor
 
+from heatbath.core.errors import InvalidInput
 from heatbath.envs.conservation.law import Law
 
 
@@ -33,7 +34,9 @@ def parameters(law: Law, count: int, generator: Generator) -> Tensor:
     return low + (high - low) * _uniform((count,), generator)
 
 
-def contexts(law: Law, parameter: Tensor, generator: Generator, times: int = 10, points: int = 10) -> Fields:
+def contexts(
+    law: Law, parameter: Tensor, generator: Generator, times: int = 10, points: int = 10, *, check: bool = True
+) -> Fields:
     """Times one in each of equal bins of [0, end], places sorted uniform draws.
 
     Args:
@@ -42,25 +45,35 @@ def contexts(law: Law, parameter: Tensor, generator: Generator, times: int = 10,
         generator: on the parameter's device.
         times: how many.
         points: how many.
+        check: whether the law holds for these parameters to its end, which reads from the device.
+
+    Raises:
+        InvalidInput: for counts below 1 or a parameter of another shape; with `check`, for one that is out of range.
 
     Reference:
         Hansen et al., ICML 2023, appendix; the counts are the paper's.
     """
+    _ensure_drawable(law, parameter, check, times=times, points=points)
     bins = torch.arange(times, device=generator.device) + _uniform((len(parameter), times), generator)
     return _fields(law, parameter, bins / times * law.end, _places(law, len(parameter), points, generator))
 
 
-def targets(law: Law, parameter: Tensor, generator: Generator, times: int = 10, points: int = 10) -> Fields:
-    """Times and places sorted uniform draws; arguments as for `contexts`."""
+def targets(
+    law: Law, parameter: Tensor, generator: Generator, times: int = 10, points: int = 10, *, check: bool = True
+) -> Fields:
+    """Times and places sorted uniform draws; arguments and errors as for `contexts`."""
+    _ensure_drawable(law, parameter, check, times=times, points=points)
     t = law.end * _uniform((len(parameter), times), generator).sort(-1).values
     return _fields(law, parameter, t, _places(law, len(parameter), points, generator))
 
 
-def slices(law: Law, parameter: Tensor, generator: Generator, points: int) -> Fields:
+def slices(law: Law, parameter: Tensor, generator: Generator, points: int, *, check: bool = True) -> Fields:
     """One random time a field, and places one in each of equal bins, the ends of the domain among them.
 
-    For models that are trained through a constraint: the quadrature over the places is that of the whole domain.
+    For models that are trained through a constraint: the quadrature over the places is that of the whole domain. At
+    least 3 points; other arguments and errors as for `contexts`.
     """
+    _ensure_drawable(law, parameter, check, points=points - 2)
     t = law.end * _uniform((len(parameter), 1), generator)
     left, right = law.domain
     inner = torch.arange(points - 2, device=generator.device) + _uniform((len(parameter), points - 2), generator)
@@ -71,6 +84,18 @@ def slices(law: Law, parameter: Tensor, generator: Generator, points: int) -> Fi
 def grid(law: Law, points: int, device: torch.device | str = "cpu") -> Tensor:
     """Equal distances over the domain, with both ends, shape `(points,)`, float64."""
     return torch.linspace(*law.domain, points, dtype=torch.float64, device=device)
+
+
+def _ensure_drawable(law: Law, parameter: Tensor, check: bool, **counts: int) -> None:
+    """Raises for counts below 1 and, with `check`, where the law does not hold to its end."""
+    if not isinstance(parameter, Tensor) or parameter.dim() != 1:
+        got = tuple(parameter.shape) if isinstance(parameter, Tensor) else type(parameter).__name__
+        raise InvalidInput(f"`parameter` must be a tensor of shape (fields,), got {got}")
+    for name, count in counts.items():
+        if count < 1:
+            raise InvalidInput(f"too few `{name}`: {1 - count} more are the least")
+    if check:
+        law.mass(parameter, torch.full((), law.end, dtype=torch.float64, device=parameter.device))
 
 
 def _fields(law: Law, parameter: Tensor, t: Tensor, x: Tensor) -> Fields:

@@ -88,7 +88,9 @@ class SmoothMass(Mass):
     options: opt.SmoothMass
 
     def at(self, values: Mapping[str, Any]) -> BoundMass:
-        return SmoothBoundMass(**vars(super().at(values)), correlation=self.options.correlation)
+        return SmoothBoundMass(
+            **vars(super().at(values)), correlation=self.options.correlation, check=getattr(self.solver, "check", True)
+        )
 
 
 @dataclass(frozen=True)
@@ -96,14 +98,16 @@ class SmoothBoundMass(BoundMass):
     """`BoundMass`, after smoothing."""
 
     correlation: float = 0.9
+    check: bool = True
+    """of the smoothing: as the solver checks what it does itself"""
 
     def condition(self, belief: Gaussian) -> Gaussian:
-        smooth = smoothed(belief, self.correlation)
+        smooth = smoothed(belief, self.correlation, check=self.check)
         return as_gaussian(self.solver.solve(self._problem(smooth)).value)  # type: ignore[arg-type]
 
 
-def smoothed(belief: Gaussian, correlation: float) -> ConditionedGaussian:
-    """The law after artificial diffusion; see `SmoothMass`."""
+def smoothed(belief: Gaussian, correlation: float, *, check: bool = True) -> ConditionedGaussian:
+    """The law after artificial diffusion; see `SmoothMass`. `check` as in `condition`: one synchronisation."""
     mean = belief.mean.double()
     s = belief.marginal_variance.double().sqrt()
     before, here, after = s[..., :-2], s[..., 1:-1], s[..., 2:]
@@ -112,7 +116,7 @@ def smoothed(belief: Gaussian, correlation: float) -> ConditionedGaussian:
         - 4 * correlation * here * (before + after) + 2 * correlation**2 * before * after
     )  # fmt: skip
     flat = LinearConstraint.second_difference(mean.shape[-1], noise, like=mean)
-    return condition(mean, of_gaussian(belief), flat)
+    return condition(mean, of_gaussian(belief), flat, check=check)
 
 
 class HardC:

@@ -103,7 +103,7 @@ class Forecasting:
         """
         members, how = self.model.members, self.options
         drawn = parameters(self.law, members * how.slices, self.generator)
-        fields = slices(self.law, drawn, self.generator, how.points)
+        fields = slices(self.law, drawn, self.generator, how.points, check=False)  # `_check_ranges` has, once for all
         target = fields.u.squeeze(1)
         inputs = self._scaled(fields.parameter.unsqueeze(1), fields.t, fields.x).unflatten(0, (members, -1))
         mean, variance = (part.unflatten(1, (how.slices, -1)) for part in self.model(inputs.flatten(1, 2)))

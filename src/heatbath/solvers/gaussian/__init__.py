@@ -23,18 +23,18 @@ if TYPE_CHECKING:
     from heatbath.solvers.gaussian.constraint import LinearConstraint
     from heatbath.solvers.gaussian.covariance import (
         BlockDiagonal,
-        Covariance,
         Dense,
         Diagonal,
         DiagonalPlusLowRank,
         Operator,
     )
     from heatbath.solvers.gaussian.inequality import monotone_fill, water_fill
+    from heatbath.solvers.gaussian.protocol import Covariance
 
 _HOMES = {
     "BlockDiagonal": "covariance",
     "ConditionedGaussian": "conditioned",
-    "Covariance": "covariance",
+    "Covariance": "protocol",
     "Dense": "covariance",
     "Diagonal": "covariance",
     "DiagonalPlusLowRank": "covariance",

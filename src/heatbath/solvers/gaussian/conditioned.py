@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
@@ -12,17 +12,24 @@ from heatbath.core.contracts import Gaussian
 from heatbath.core.errors import InvalidInput
 from heatbath.solvers.gaussian import checks
 from heatbath.solvers.gaussian.constraint import LinearConstraint
-from heatbath.solvers.gaussian.covariance import LOG_2PI, Covariance, Diagonal, DiagonalPlusLowRank, Downdated
+from heatbath.solvers.gaussian.covariance import (
+    Diagonal,
+    DiagonalPlusLowRank,
+    Downdated,
+)
+from heatbath.solvers.gaussian.density import log_density
+from heatbath.solvers.gaussian.dependent import untangled
 from heatbath.solvers.gaussian.factor import Factor, factorise
 from heatbath.solvers.gaussian.likelihood import pointwise_log_likelihood
-from heatbath.solvers.gaussian.shapes import broadcast
+from heatbath.solvers.gaussian.protocol import Covariance, given, magnitude
+from heatbath.solvers.gaussian.shapes import broadcast, fitting, tensor
 
 ROUND_OFF = 1e-13
 """Part of the variance that independent points would give a row, below which what is computed is round-off."""
 
 
 def condition(
-    mean: Tensor, covariance: Covariance | Gaussian, constraint: LinearConstraint, *, check: bool = True
+    mean: Tensor, covariance: Covariance, constraint: LinearConstraint, *, check: bool = True
 ) -> ConditionedGaussian:
     """The law of u ~ N(mean, covariance), given that b = G u + e, e ~ N(0, noise).
 
@@ -31,7 +38,8 @@ def condition(
 
     Computed in float64 whatever the inputs are, and corrected once, so that without noise G mean' = b to round-off.
     Only products with Sigma are needed: for one row and a diagonal Sigma the cost is a few passes over the field.
-    Dependent rows are found and reduced; rows that contradict each other are an error.
+    Rows that depend on each other, or almost, are found and mixed into independent ones (`dependent`); rows that
+    contradict each other are an error: what is returned meets the constraint to 1e-12 of its terms.
 
     Symbols: mu, Sigma the law before; G, b the constraint; S, K as above.
 
@@ -53,8 +61,7 @@ def condition(
         Hansen, Maddix, Alizadeh, Gupta, Mahoney, "Learning Physical Models that Can Respect Conservation Laws", ICML
         2023, step 2; the covariance is any here, and there may be several rows.
     """
-    if isinstance(covariance, Gaussian):
-        raise InvalidInput("`covariance` is a whole law; pass its mean, and `covariance.of_gaussian(law)`")
+    checks.kinds(mean, covariance, constraint)
     mean, covariance = mean.double(), covariance.double()
     checks.fit(mean, covariance, constraint)
     cross = covariance.times(constraint.rows.transposed())
@@ -64,9 +71,29 @@ def condition(
         S = S + constraint.noise.times(unit)
     innovation = constraint.rows.matvec(mean) - constraint.rhs
     factor = factorise(S)
-    if check:
-        factor = checks.ensure_sound(mean, covariance, constraint, S, innovation, factor)
+    if check and not checks.sound(covariance, constraint, S, innovation, factor.sound):
+        return _with_care(mean, covariance, constraint, cross, S, innovation, factor)
     return ConditionedGaussian(mean, covariance, constraint, cross, innovation, factor)
+
+
+def _with_care(
+    mean: Tensor,
+    covariance: Covariance,
+    constraint: LinearConstraint,
+    cross: Tensor,
+    S: Tensor,
+    innovation: Tensor,
+    factor: Factor,
+) -> ConditionedGaussian:
+    """The slow way, where something is wrong or rows depend on each other."""
+    checks.refuse_bad_numbers(mean, covariance, constraint)
+    checks.refuse_indefinite(covariance, constraint)
+    if S.shape[-1] > 1:
+        cross, factor, least = untangled(covariance, constraint)
+        checks.refuse_indefinite(covariance, constraint, least)
+    posterior = ConditionedGaussian(mean, covariance, constraint, cross, innovation, factor)
+    checks.refuse_contradiction(posterior, S)
+    return replace(posterior)  # what the check has cached has no history
 
 
 def _congruence(constraint: LinearConstraint, cross: Tensor, covariance: Covariance) -> Tensor:
@@ -74,12 +101,13 @@ def _congruence(constraint: LinearConstraint, cross: Tensor, covariance: Covaria
     if cross.shape[-1] == 1:
         S = constraint.rows.matvec(cross.squeeze(-1)).unsqueeze(-1)
     else:
-        S = constraint.rows.matvec(cross.mT)
+        # The columns go in front of all batches: rows may have some of their own.
+        S = constraint.rows.matvec(cross.movedim(-1, 0)).movedim(0, -1)
         S = (S + S.mT) / 2
     if isinstance(covariance, Diagonal | DiagonalPlusLowRank):
         return S
     # Where Sigma came of a difference, a row's variance can be nothing but its round-off.
-    independent = (constraint.rows.transposed().square() * covariance.variance().unsqueeze(-1)).sum(-2)
+    independent = (constraint.rows.transposed().square() * magnitude(covariance).unsqueeze(-1)).sum(-2)
     real = S.diagonal(dim1=-2, dim2=-1) > ROUND_OFF * independent
     return torch.where(real.unsqueeze(-1) & real.unsqueeze(-2), S, 0.0)
 
@@ -92,9 +120,9 @@ class ConditionedGaussian:
         prior_mean: mu, shape `(..., n)`.
         prior: Sigma.
         constraint: G, b and the noise.
-        cross: Sigma G^T, shape `(..., n, m)`.
+        cross: Sigma G^T, shape `(..., n, m)`, or Sigma (M G)^T with the rows mixed as the factor has them.
         innovation: G mu - b, by how much the law before missed, shape `(..., m)`.
-        factor: of S.
+        factor: of S, or of M S M^T.
     """
 
     prior_mean: Tensor
@@ -135,7 +163,7 @@ class ConditionedGaussian:
 
     @cached_property
     def taken(self) -> Tensor:
-        """W, shape `(..., n, m)`: Sigma' = Sigma - W W^T."""
+        """W, a column for each row of the factor: Sigma' = Sigma - W W^T."""
         return self.factor.whiten_columns(self.cross)
 
     @property
@@ -157,7 +185,7 @@ class ConditionedGaussian:
 
     def degrees_of_freedom(self) -> Tensor:
         """Independent rows of the constraint, shape `(...)`, broadcastable to that of `chi_square`."""
-        return self.factor.kept().sum(-1)
+        return self.factor.freedom()
 
     def conflict(self) -> Tensor:
         """Probability of a `chi_square` as large as this where the law before was right, shape `(...)`.
@@ -177,44 +205,46 @@ class ConditionedGaussian:
         Reference:
             Wilson et al., "Pathwise Conditioning of Gaussian Processes", JMLR 2021, equation 12.
         """
+        if draws < 0:
+            raise InvalidInput(f"`draws` must be at least 0, got {draws}")
         shape = (draws, *self.mean.shape)
         return self._conditioned(self.prior_mean + self.prior.draw(shape, generator), self.constraint.rhs, generator)
 
     def log_prob_pointwise(self, u: Tensor, floor: float = 1e-8) -> Tensor:
         """log N(u_i; mean'_i, variance_i) at each point, shape `(..., n)`, variances at least `floor`; nats."""
-        return pointwise_log_likelihood(u.double(), self.mean, self.variance, floor)
+        return pointwise_log_likelihood(self._field(u), self.mean, self.variance, floor)
 
-    def log_prob(self, u: Tensor) -> Tensor:
+    def log_prob(self, u: Tensor, *, check: bool = True) -> Tensor:
         """log density of whole fields u of shape `(..., n)`, shape `(...)`; nats.
 
-        With noise: the density on the whole space, log N(u; mu, Sigma) + log N(b; G u, noise) - log N(b; G mu, S).
+        With noise on every row: the density on the whole space,
+        log N(u; mu, Sigma) + log N(b; G u, noise) - log N(b; G mu, S).
         Without: on the manifold G u = b, with respect to its surface,
-        log N(u; mu, Sigma) - log N(b; G mu, S) - log det(G G^T) / 2, for u on it.
+        log N(u; mu, Sigma) - log N(b; G mu, S) - log det(G G^T) / 2, for u on it. With both kinds of rows, and with
+        points that have no variance, on the manifold that these fix; see `density.log_density`.
 
         Deviation: the paper's code leaves the last term out; with it the density integrates to 1 over the manifold, and
         mixing the rows does not change it.
 
-        Raises:
-            InvalidInput: when the law before has no density (it was conditioned itself).
-        """
-        u = u.double()
-        density = self.prior.log_prob(u - self.prior_mean)
-        white = self.chi_square() + self.factor.log_det()
-        freedom = self.degrees_of_freedom()
-        marginal = -0.5 * (white + freedom * LOG_2PI)
-        if self.constraint.noise is not None:
-            return density + self.constraint.noise.log_prob(self.constraint.residual(u)) - marginal
-        return density - marginal - 0.5 * self._log_gram()
+        Args:
+            u: fields; what they are off the manifold is not seen.
+            check: read back whether the answer is finite, which is a host synchronisation.
 
-    def _log_gram(self) -> Tensor:
-        """log det(G G^T) of the independent rows, mixed as the factor has them, shape `(...)`."""
-        transposed = self.constraint.rows.transposed()
-        gram = self.constraint.rows.matvec(transposed.mT)
-        cut = self.factor.truncated
-        if cut is not None:
-            gram = cut.mixing @ gram @ cut.mixing.mT + torch.diag_embed(1.0 - cut.kept)
-        found: Tensor = torch.linalg.slogdet(gram).logabsdet
-        return found
+        Raises:
+            InvalidInput: when the law before has no density (it was conditioned itself); with `check`, when it is
+                singular beyond points without variance, or exact rows that depend on each other stand beside noisy
+                ones.
+        """
+        u = self._field(u)
+        deviation = u - self.prior_mean
+        return log_density(self.prior, deviation, self.constraint, u, self.factor, self.chi_square(), check=check)
+
+    def _field(self, u: Tensor) -> Tensor:
+        tensor("`u`", u, "(..., n)", 1)
+        if u.shape[-1] != self.prior_mean.shape[-1]:
+            raise InvalidInput(f"the law is over {self.prior_mean.shape[-1]} points, `u` over {u.shape[-1]}")
+        fitting(u=u.shape[:-1], law=self.shape[:-1])
+        return u.double()
 
     def gaussian(self) -> Gaussian:
         """As the contracts have it.
@@ -245,13 +275,13 @@ class ConditionedGaussian:
     def _pull(self, u: Tensor, target: Tensor, residual: Tensor) -> Tensor:
         """u - K residual, with residual = G u - target, and the same once more for what round-off left.
 
-        With v = S^{-1} (G u - target) the exact answer u' leaves G u' - target = noise v.
+        With v = S^{-1} (G u - target), in the factor's mixture of rows, the exact answer leaves noise v of it.
         """
         v = self.factor.solve(residual)
         u = self._minus_cross(u, v)
         left = self.constraint.rows.matvec(u) - target
         if self.constraint.noise is not None:
-            left = left - self.constraint.noise.times(v.unsqueeze(-1)).squeeze(-1)
+            left = left - self.constraint.noise.times(self.factor.unmixed(v).unsqueeze(-1)).squeeze(-1)
         return self._minus_cross(u, self.factor.solve(left), own=not u.requires_grad)
 
     def _minus_cross(self, u: Tensor, v: Tensor, own: bool = False) -> Tensor:
@@ -281,6 +311,12 @@ class PosteriorCovariance:
 
     def variance(self) -> Tensor:
         return self.posterior.variance
+
+    def magnitude(self) -> Tensor:
+        return magnitude(self.posterior.prior)
+
+    def given(self) -> Tensor:
+        return given(self.posterior.prior)
 
     def draw(self, shape: tuple[int, ...], generator: Generator) -> Tensor:
         before = self.posterior.prior.draw(shape, generator)

@@ -8,37 +8,20 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Generator, Tensor
 
 from heatbath.core.contracts import Gaussian
 from heatbath.core.errors import InvalidInput
+from heatbath.solvers.gaussian.protocol import Covariance, given, magnitude, root_times
+from heatbath.solvers.gaussian.root import symmetric_root
+from heatbath.solvers.gaussian.shapes import fitting, stacked, tensor
 
 LOG_2PI = math.log(2 * math.pi)
-
-
-class Covariance(Protocol):
-    """What conditioning asks of Sigma, n by n."""
-
-    @property
-    def n(self) -> int: ...
-
-    def double(self) -> Covariance:
-        """The same in float64."""
-
-    def times(self, vectors: Tensor) -> Tensor:
-        """Sigma V, shape `(..., n, m)`, for V of that shape."""
-
-    def variance(self) -> Tensor:
-        """diag Sigma, shape `(..., n)`."""
-
-    def draw(self, shape: Sequence[int], generator: Generator) -> Tensor:
-        """Independent draws from N(0, Sigma), of `shape`, which ends in n."""
-
-    def log_prob(self, deviation: Tensor) -> Tensor:
-        """log N(deviation; 0, Sigma), `(..., n)` to `(...)`; nats."""
+ROUND_OFF = 1e-14
+"""A matrix is singular where less than this part of a point's variance is its own."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +29,9 @@ class Diagonal:
     """Sigma = diag(d), the law of a model that gives a variance at each point. `d`: shape `(..., n)`."""
 
     d: Tensor
+
+    def __post_init__(self) -> None:
+        tensor("the variances of `Diagonal`", self.d, "(..., n)", 1)
 
     @property
     def n(self) -> int:
@@ -57,6 +43,9 @@ class Diagonal:
     def times(self, vectors: Tensor) -> Tensor:
         return self.d.unsqueeze(-1) * vectors
 
+    def root_times(self, vectors: Tensor) -> Tensor:
+        return self.d.sqrt().unsqueeze(-1) * vectors
+
     def variance(self) -> Tensor:
         return self.d
 
@@ -64,7 +53,11 @@ class Diagonal:
         return self.d.sqrt() * _normal(shape, self.d, generator)
 
     def log_prob(self, deviation: Tensor) -> Tensor:
-        return -0.5 * (deviation.square() / self.d + self.d.log() + LOG_2PI).sum(-1)
+        """Points without variance are known, and add nothing."""
+        random = self.d != 0
+        d = torch.where(random, self.d, 1.0)
+        found: Tensor = -0.5 * torch.where(random, deviation.square() / d + d.log() + LOG_2PI, 0.0).sum(-1)
+        return found
 
 
 @dataclass(frozen=True)
@@ -72,12 +65,25 @@ class DiagonalPlusLowRank:
     """Sigma = diag(d) + F F^T: noise at each point and a few directions in which points move together.
 
     Args:
-        d: shape `(..., n)`.
+        d: at least 0, shape `(..., n)`.
         factor: F, shape `(..., n, k)`.
+
+    Raises:
+        InvalidInput: for shapes that do not fit.
     """
 
     d: Tensor
     factor: Tensor
+
+    def __post_init__(self) -> None:
+        tensor("`d` of `DiagonalPlusLowRank`", self.d, "(..., n)", 1)
+        tensor("`factor` of `DiagonalPlusLowRank`", self.factor, "(..., n, k)", 2)
+        if self.factor.shape[-2] != self.d.shape[-1]:
+            raise InvalidInput(
+                f"`factor` of `DiagonalPlusLowRank` must have shape (..., n, k) with the n = {self.n} of `d`, "
+                f"got {tuple(self.factor.shape)}; directions are columns"
+            )
+        fitting(d=self.d.shape[:-1], factor=self.factor.shape[:-2])
 
     @property
     def n(self) -> int:
@@ -89,8 +95,14 @@ class DiagonalPlusLowRank:
     def times(self, vectors: Tensor) -> Tensor:
         return self.d.unsqueeze(-1) * vectors + self.factor @ (self.factor.mT @ vectors)
 
+    def root_times(self, vectors: Tensor) -> Tensor:
+        return stacked(self.d.sqrt().unsqueeze(-1) * vectors, self.factor.mT @ vectors)
+
     def variance(self) -> Tensor:
         return self.d + self.factor.square().sum(-1)
+
+    def given(self) -> Tensor:
+        return self.d
 
     def draw(self, shape: Sequence[int], generator: Generator) -> Tensor:
         own = self.d.sqrt() * _normal(shape, self.d, generator)
@@ -98,8 +110,9 @@ class DiagonalPlusLowRank:
         return own + (self.factor @ common).squeeze(-1)
 
     def log_prob(self, deviation: Tensor) -> Tensor:
-        """By the Woodbury identity; d must be positive."""
-        scaled = self.factor / self.d.unsqueeze(-1)
+        """By the Woodbury identity; where d is 0, F must be 0 too."""
+        known = (self.d == 0) & (self.factor == 0).all(-1)
+        scaled = self.factor / torch.where(known, 1.0, self.d).unsqueeze(-1)
         inner = self.factor.mT @ scaled + torch.eye(self.factor.shape[-1], dtype=self.d.dtype, device=self.d.device)
         lower = torch.linalg.cholesky_ex(inner)[0]
         seen = torch.linalg.solve_triangular(lower, scaled.mT @ deviation.unsqueeze(-1), upper=False).squeeze(-1)
@@ -110,9 +123,24 @@ class DiagonalPlusLowRank:
 
 @dataclass(frozen=True)
 class Dense:
-    """Any covariance. `matrix`: symmetric, positive semidefinite, shape `(..., n, n)`; draws have no gradient in it."""
+    """Any covariance. `matrix`: symmetric, positive semidefinite, shape `(..., n, n)`.
+
+    Neither is looked for beyond what a constraint's rows see of it. Draws go through the symmetric root, n^3
+    operations.
+
+    Raises:
+        InvalidInput: for a matrix that is not square.
+    """
 
     matrix: Tensor
+
+    def __post_init__(self) -> None:
+        tensor("the matrix of `Dense`", self.matrix, "(..., n, n)", 2)
+        if self.matrix.shape[-1] != self.matrix.shape[-2]:
+            raise InvalidInput(
+                f"the matrix of `Dense` must be square, shape (..., n, n), got {tuple(self.matrix.shape)}; "
+                "variances of independent points go into `Diagonal`"
+            )
 
     @property
     def n(self) -> int:
@@ -128,17 +156,21 @@ class Dense:
         return self.matrix.diagonal(dim1=-2, dim2=-1)
 
     def draw(self, shape: Sequence[int], generator: Generator) -> Tensor:
-        values, vectors = torch.linalg.eigh(self.matrix.detach())  # a Cholesky factor of a singular matrix fails
-        root = vectors * values.clamp_min(0.0).sqrt().unsqueeze(-2)
-        found: Tensor = (root @ _normal(shape, self.matrix, generator).unsqueeze(-1)).squeeze(-1)
+        noise = _normal(shape, self.matrix, generator).unsqueeze(-1)
+        found: Tensor = (symmetric_root(self.matrix) @ noise).squeeze(-1)
         return found
 
     def log_prob(self, deviation: Tensor) -> Tensor:
-        lower = torch.linalg.cholesky_ex(self.matrix)[0]
-        white = torch.linalg.solve_triangular(lower, deviation.unsqueeze(-1), upper=False).squeeze(-1)
-        log_det = 2 * lower.diagonal(dim1=-2, dim2=-1).log().sum(-1)
-        found: Tensor = -0.5 * (white.square().sum(-1) + log_det + self.n * LOG_2PI)
-        return found
+        """Points whose row is 0 are known, and add nothing; NaN where the matrix is singular beyond that."""
+        variance = self.variance()
+        random = variance != 0
+        lower, info = torch.linalg.cholesky_ex(self.matrix + torch.diag_embed((~random).to(self.matrix.dtype)))
+        white = torch.linalg.solve_triangular(lower, (deviation * random).unsqueeze(-1), upper=False).squeeze(-1)
+        pivots = lower.diagonal(dim1=-2, dim2=-1)
+        regular = (info == 0) & (pivots.square() > ROUND_OFF * variance).all(-1)
+        size = random.to(variance.dtype).sum(-1) * LOG_2PI
+        found: Tensor = -0.5 * (white.square().sum(-1) + 2 * pivots.log().sum(-1) + size)
+        return torch.where(regular, found, torch.nan)
 
 
 @dataclass(frozen=True)
@@ -150,9 +182,24 @@ class BlockDiagonal:
 
     Args:
         blocks: a covariance over the points of one time, its last batch axis the times: `(..., times, points)`.
+
+    Raises:
+        InvalidInput: for blocks without an axis of times.
     """
 
     blocks: Covariance
+
+    def __post_init__(self) -> None:
+        if isinstance(self.blocks, Tensor) or not hasattr(self.blocks, "variance"):
+            raise InvalidInput(
+                f"`blocks` must be a covariance such as `Diagonal` or `Dense`, got {type(self.blocks).__name__}"
+            )
+        found = tuple(self.blocks.variance().shape)
+        if len(found) < 2:
+            raise InvalidInput(
+                f"`blocks` must have an axis of times, variances of shape (..., times, points), got {found}; "
+                "one block alone needs no `BlockDiagonal`"
+            )
 
     @property
     def count(self) -> int:
@@ -169,8 +216,17 @@ class BlockDiagonal:
     def times(self, vectors: Tensor) -> Tensor:
         return self.blocks.times(vectors.unflatten(-2, (self.count, self.blocks.n))).flatten(-3, -2)
 
+    def root_times(self, vectors: Tensor) -> Tensor:
+        return root_times(self.blocks, vectors.unflatten(-2, (self.count, self.blocks.n))).flatten(-3, -2)
+
     def variance(self) -> Tensor:
         return self.blocks.variance().flatten(-2)
+
+    def magnitude(self) -> Tensor:
+        return magnitude(self.blocks).flatten(-2)
+
+    def given(self) -> Tensor:
+        return given(self.blocks).flatten(-2)
 
     def draw(self, shape: Sequence[int], generator: Generator) -> Tensor:
         return self.blocks.draw((*shape[:-1], self.count, self.blocks.n), generator).flatten(-2)
@@ -189,6 +245,14 @@ class Operator:
     """
 
     operator: Any
+
+    def __post_init__(self) -> None:
+        lacking = [name for name in ("matmul", "diagonal", "shape", "double") if not hasattr(self.operator, name)]
+        if lacking:
+            kind = type(self.operator).__name__
+            raise InvalidInput(f"`Operator` takes what has matmul, diagonal, shape and double; {kind} lacks {lacking}")
+        if isinstance(self.operator, Tensor):
+            raise InvalidInput("`Operator` takes an operator, got a tensor; a matrix goes into `Dense`")
 
     @property
     def n(self) -> int:
@@ -228,6 +292,14 @@ class Downdated:
     base: Covariance
     factor: Tensor
 
+    def __post_init__(self) -> None:
+        tensor("`factor` of `Downdated`", self.factor, "(..., n, m)", 2)
+        if self.factor.shape[-2] != self.base.n:
+            raise InvalidInput(
+                f"`factor` of `Downdated` must have shape (..., n, m) with the n = {self.base.n} of `base`, "
+                f"got {tuple(self.factor.shape)}"
+            )
+
     @property
     def n(self) -> int:
         return self.base.n
@@ -240,6 +312,12 @@ class Downdated:
 
     def variance(self) -> Tensor:
         return (self.base.variance() - self.factor.square().sum(-1)).clamp_min(0.0)
+
+    def magnitude(self) -> Tensor:
+        return magnitude(self.base)
+
+    def given(self) -> Tensor:
+        return given(self.base)
 
     def draw(self, shape: Sequence[int], generator: Generator) -> Tensor:
         return Dense(dense(self)).draw(shape, generator)

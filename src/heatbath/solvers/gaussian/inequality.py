@@ -14,6 +14,7 @@ from torch import Tensor
 
 from heatbath.core.errors import InvalidInput
 from heatbath.solvers.gaussian.precision import float64
+from heatbath.solvers.gaussian.shapes import fitting, tensor
 
 ROUNDS = 100
 """Most rounds of the search for a monotone profile's level; a dozen are usual."""
@@ -45,17 +46,14 @@ def water_fill(
         y, shape `(..., n)`, float64.
 
     Raises:
-        InvalidInput: for negative or NaN variances, crossing bounds, or a mass that no field within the bounds has.
+        InvalidInput: for shapes that do not fit, variances that are negative, NaN or infinite, crossing bounds, or a
+            mass that no field within the bounds has.
 
     >>> y = water_fill(torch.tensor([2.0, 1.0, -1.0]), torch.ones(3), torch.ones(3), 1.0)
     >>> y.tolist()
     [1.0, 0.0, 0.0]
     """
-    mu, d, w = (item.double() for item in torch.broadcast_tensors(mean, variance, weights))
-    b = float64(mass, mu)
-    lo, hi = (float64(bound, mu) for bound in (lower, upper))
-    mu, d, w, lo, hi = torch.broadcast_tensors(mu, d, w, lo, hi)
-    b = b.expand(mu.shape[:-1])
+    mu, d, w, b, lo, hi = _fitted(mean, variance, weights, mass, lower, upper)
     s = d * w
     _check_bounds(mu, d, w, s, b, lo, hi)
     with torch.no_grad():
@@ -64,6 +62,34 @@ def water_fill(
     y = _level(mu, s, w, b, free, rest)
     # The clip takes back what a tie within round-off put beyond a bound; the second pass restores the total.
     return _level(y.clamp(lo, hi), s, w, b, free & (y > lo) & (y < hi), y.clamp(lo, hi)).clamp(lo, hi)
+
+
+def _fitted(
+    mean: Tensor, variance: Tensor, weights: Tensor, mass: Tensor | float, *bounds: Tensor | float
+) -> tuple[Tensor, ...]:
+    """All of one shape `(..., n)`, the mass, fourth, of shape `(...)`; float64."""
+    named = {"mean": mean, "variance": variance, "weights": weights}
+    for name, value in named.items():
+        tensor(f"`{name}`", value, "(..., n)", 1)
+    named |= {name: bound for name, bound in zip(("lower", "upper"), bounds, strict=False) if isinstance(bound, Tensor)}
+    shapes = {name: tuple(value.shape) for name, value in named.items()}
+    found = ", ".join(f"`{name}` {shape}" for name, shape in shapes.items())
+    sizes = {shape[-1] for shape in shapes.values() if shape} - {1}
+    if len(sizes) > 1:
+        raise InvalidInput(f"expected the same number of points in the last axis of each, got {found}")
+    fields = fitting(**{name: shape[:-1] for name, shape in shapes.items()})
+    b = float64(mass, mean)
+    try:
+        b = b.expand(fields)
+    except RuntimeError:
+        raise InvalidInput(
+            f"`mass` must be a number or have shape {fields}, one a field, got {tuple(b.shape)} beside {found}"
+        ) from None
+    parts = [float64(item, mean) for item in (mean, variance, weights, *bounds)]
+    mu, d, w, *rest = torch.broadcast_tensors(*parts)
+    if mu.shape[-1] == 0:
+        raise InvalidInput(f"expected one point at least, got {found}")
+    return mu, d, w, b, *rest
 
 
 def _level(mu: Tensor, s: Tensor, w: Tensor, b: Tensor, free: Tensor, rest: Tensor) -> Tensor:
@@ -111,23 +137,47 @@ def _check_bounds(mu: Tensor, d: Tensor, w: Tensor, s: Tensor, b: Tensor, lo: Te
     least, most = base + ends.amin(0).sum(-1), base + ends.amax(0).sum(-1)
     slack = 1e-12 * (b.abs() + 1.0)
     numbers = mu.isfinite().all() & w.isfinite().all() & b.isfinite().all()
-    flags = (d.amin() >= 0, numbers, (lo <= hi).all(), (b >= least - slack).all(), (b <= most + slack).all())
+    if d.numel() == 0:  # a batch of no fields
+        return
+    lowest, highest = d.aminmax()
+    allowed = (lowest >= 0) & (highest < torch.inf)
+    flags = (allowed, numbers, (lo <= hi).all(), (b >= least - slack).all(), (b <= most + slack).all())
     sound = torch.stack(flags)
     if bool(sound.all()):
         return
     variance, finite, ordered, enough, _ = sound.tolist()
     if not variance:
-        raise InvalidInput("`variance` has values that are negative or NaN")
+        _refuse_variances(d, "at least 0")
     if not finite:
-        raise InvalidInput("`mean`, `weights` or `mass` has values that are NaN or infinite")
+        _refuse_infinite(mean=mu, weights=w, mass=b)
     if not ordered:
-        raise InvalidInput("`lower` must not exceed `upper`")
+        at = int((~(lo <= hi)).flatten().to(torch.uint8).argmax())
+        raise InvalidInput(
+            f"`lower` must not exceed `upper`, got {float(lo.flatten()[at]):g} and {float(hi.flatten()[at]):g}; "
+            "minus and plus infinity are no bounds"
+        )
     worst = int((least - b if not enough else b - most).argmax())
     bound, name = (least, "lower") if not enough else (most, "upper")
     raise InvalidInput(
         f"no field within the bounds has the mass {float(b.flatten()[worst]):.6g}: `{name}` alone makes it "
         f"{float(bound.flatten()[worst]):.6g}; move the bound"
     )
+
+
+def _refuse_variances(d: Tensor, wanted: str) -> None:
+    if bool(d.isinf().any()):
+        raise InvalidInput(f"`variance` has {int(d.isinf().sum())} infinite values; a flat prior is a large finite one")
+    if bool(d.isnan().any()):
+        raise InvalidInput(f"`variance` has values that are negative or NaN: {int(d.isnan().sum())} are NaN")
+    raise InvalidInput(
+        f"expected `variance` to be {wanted}, got values that are negative or NaN: the least is {float(d.min()):.3g}"
+    )
+
+
+def _refuse_infinite(**values: Tensor) -> None:
+    for name, value in values.items():
+        if not bool(value.isfinite().all()):
+            raise InvalidInput(f"`{name}` has {int((~value.isfinite()).sum())} values that are NaN or infinite")
 
 
 def monotone_fill(
@@ -151,7 +201,8 @@ def monotone_fill(
         y, shape `(..., n)`, float64.
 
     Raises:
-        InvalidInput: for variances that are not positive, or weights that sum to 0.
+        InvalidInput: for shapes that do not fit, variances that are not positive and finite, or weights that do not
+            have a positive sum.
 
     Reference:
         Ayer, Brunk, Ewing, Reid, Silverman, Annals of Mathematical Statistics 26, 1955, for the pooling.
@@ -159,13 +210,17 @@ def monotone_fill(
     >>> monotone_fill(torch.tensor([3.0, 1.0, 2.0]), torch.ones(3), torch.ones(3), 6.0).tolist()
     [3.0, 1.5, 1.5]
     """
-    mu, d, w = (item.double() for item in torch.broadcast_tensors(mean, variance, weights))
-    b = float64(mass, mu).expand(mu.shape[:-1])
-    usable = [(d > 0).all(), mu.isfinite().all(), b.isfinite().all(), (w.sum(-1) > 0).all()]
-    if not bool(torch.stack(usable).all()):
+    mu, d, w, b = _fitted(mean, variance, weights, mass)
+    usable = [(d > 0).all(), (d < torch.inf).all(), (mu.isfinite() & w.isfinite()).all(), b.isfinite().all()]
+    if not bool(torch.stack([*usable, (w.sum(-1) > 0).all()]).all()):
+        _refuse_infinite(mean=mu, weights=w, mass=b)
+        if bool((w.sum(-1) <= 0).any()):
+            raise InvalidInput(f"expected `weights` of a positive sum, got {float(w.sum(-1).min()):.3g}")
+        if float(d.min()) != 0 or bool(d.isinf().any()):
+            _refuse_variances(d, "positive")
         raise InvalidInput(
-            "expected finite `mean` and `mass`, positive `variance`, and `weights` of a positive sum; "
-            "a point without variance cannot give way to its neighbours"
+            f"expected positive `variance`, got {int((d == 0).sum())} zeros; a point without variance cannot give way "
+            "to its neighbours"
         )
     if not rising:
         mu, d, w = mu.flip(-1), d.flip(-1), w.flip(-1)

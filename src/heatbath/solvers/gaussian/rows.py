@@ -33,7 +33,10 @@ class Rows(Protocol):
         """G^T, shape `(n, m)` or `(..., n, m)`."""
 
     def sound(self) -> Tensor | None:
-        """Whether this is what it says (a grid rises), 0-d bool; None where there is nothing to ask."""
+        """Whether this is what it says (a grid rises), 0-d bool; None where there is nothing to ask.
+
+        Operators with batches also have these as `batch`, a shape, and those that may be unsound a `complaint`.
+        """
 
 
 class _Always:
@@ -48,6 +51,10 @@ class Matrix(_Always):
     """Any few rows. `rows`: shape `(m, n)` or `(..., m, n)`."""
 
     rows: Tensor
+
+    @property
+    def batch(self) -> tuple[int, ...]:
+        return tuple(self.rows.shape[:-2])
 
     @property
     def m(self) -> int:
@@ -84,6 +91,11 @@ class Quadrature:
     rising: Tensor | None = None
 
     m = 1
+    complaint = "the constraint's grid does not rise from each point to the next; sort it"
+
+    @property
+    def batch(self) -> tuple[int, ...]:
+        return tuple(self.weights.shape[:-1])
 
     @property
     def n(self) -> int:
@@ -105,12 +117,27 @@ class Quadrature:
 
 
 @dataclass(frozen=True)
-class Points(_Always):
-    """Values at some of n points, such as those of a boundary. `index`: shape `(m,)`, int64."""
+class Points:
+    """Values at some of n points, such as those of a boundary.
+
+    Args:
+        index: from 0 to n - 1, shape `(m,)`, int64.
+        n: how many points there are.
+        dtype: of the rows as numbers.
+        valid: whether the index was in range before it was brought there, 0-d bool, or None where that is not asked.
+    """
 
     index: Tensor
     n: int
     dtype: torch.dtype = torch.float64
+    valid: Tensor | None = None
+
+    @property
+    def complaint(self) -> str:
+        return f"the constraint's `index` must name points from 0 to {self.n - 1}; some are outside"
+
+    def sound(self) -> Tensor | None:
+        return self.valid
 
     @property
     def m(self) -> int:
@@ -219,6 +246,16 @@ class Stack:
     parts: Sequence[Rows]
 
     @property
+    def batch(self) -> tuple[int, ...]:
+        return broadcast(*(batch_of(part) for part in self.parts))
+
+    @property
+    def complaint(self) -> str:
+        """That of the first part which is not sound; reads from the device."""
+        unsound = (part for part in self.parts if (flag := part.sound()) is not None and not bool(flag))
+        return complaint_of(next(unsound))
+
+    @property
     def m(self) -> int:
         return sum(part.m for part in self.parts)
 
@@ -240,6 +277,18 @@ class Stack:
     def sound(self) -> Tensor | None:
         known = [flag for part in self.parts if (flag := part.sound()) is not None]
         return torch.stack(known).all() if known else None
+
+
+def batch_of(rows: Rows) -> tuple[int, ...]:
+    """Batch axes of the rows, `()` where they are the same throughout."""
+    found: tuple[int, ...] = getattr(rows, "batch", ())
+    return found
+
+
+def complaint_of(rows: Rows) -> str:
+    """What to say of rows that are not sound."""
+    found: str = getattr(rows, "complaint", "the constraint's rows are not sound")
+    return found
 
 
 def _joined(parts: Sequence[Tensor], keep: int = 1) -> Tensor:

@@ -12,7 +12,8 @@ from heatbath.solvers.gaussian import options as opt
 from heatbath.solvers.gaussian import rows as operators
 from heatbath.solvers.gaussian.conditioned import ConditionedGaussian, condition
 from heatbath.solvers.gaussian.constraint import LinearConstraint
-from heatbath.solvers.gaussian.covariance import Covariance, dense, of_gaussian
+from heatbath.solvers.gaussian.covariance import dense, of_gaussian
+from heatbath.solvers.gaussian.protocol import Covariance
 
 RECORDS = frozenset({"residual", "chi_square"})
 
