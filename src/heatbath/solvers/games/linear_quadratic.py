@@ -100,9 +100,8 @@ class LinearQuadraticGame:
         inputs, m = np.hstack([self.B, self.D]), len(self.R)
         price = -self.rho * np.eye(inputs.shape[1])
         price[:m, :m] = self.R
-        joint = -np.linalg.solve(
-            price + self.gamma * inputs.T @ self.P @ inputs, self.gamma * inputs.T @ self.P @ self.A
-        )
+        price = price + self.gamma * inputs.T @ self.P @ inputs
+        joint = np.asarray(-np.linalg.solve(price, self.gamma * inputs.T @ self.P @ self.A))
         return joint[:m], joint[m:]
 
     def covariances(self, t1: float, t2: float) -> tuple[Array, Array]:
@@ -110,7 +109,9 @@ class LinearQuadraticGame:
         heat1, heat2 = float(temperatures(t1, "t1")), float(temperatures(t2, "t2"))
         margin = self.rho * np.eye(self.D.shape[1]) - self.gamma * self.D.T @ self.P @ self.D
         control = self.R + self.gamma * self.B.T @ self.P @ self.B
-        return heat1 / 2 * np.linalg.inv(control), heat2 / 2 * np.linalg.inv(margin)
+        cov_u = np.asarray(heat1 / 2 * np.linalg.inv(control))
+        cov_w = np.asarray(heat2 / 2 * np.linalg.inv(margin))
+        return cov_u, cov_w
 
     def value(self, x: ArrayLike, t1: float, t2: float) -> float:
         """V(x), entropies in nats; t1 and t2 positive. Raises as `P` does."""

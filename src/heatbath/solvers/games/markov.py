@@ -77,19 +77,21 @@ class MarkovGame:
             iterations: at which to give up; the residual says how far it came.
 
         Raises:
-            InvalidInput: for temperatures that are negative or not finite.
+            InvalidInput: for temperatures that are negative or not finite, or no iterations.
         """
         heat1, heat2 = float(temperatures(t1, "t1")), float(temperatures(t2, "t2"))
-        value, found = np.zeros(len(self.reward)), None
-        for iteration in range(1, iterations + 1):
+        if iterations < 1:
+            raise InvalidInput(f"`iterations` must be at least 1, got {iterations}")
+        value, found, done = np.zeros(len(self.reward)), None, 0
+        while done < iterations:
             found = quantal_response(self.action_values(value), heat1, heat2, start=found)
             improved = found.value + heat1 * entropy(found.row) - heat2 * entropy(found.column)
             residual = float(np.abs(improved - value).max())
-            value = improved
+            value, done = improved, done + 1
             if residual <= tolerance * max(1.0, float(np.abs(value).max())):
                 break
         assert isinstance(found, Equilibrium)
-        return MarkovEquilibrium(found.row, found.column, value, residual, iteration)
+        return MarkovEquilibrium(found.row, found.column, value, residual, done)
 
     def evaluate(self, row: ArrayLike, column: ArrayLike, t1: float = 0.0, t2: float = 0.0) -> Array:
         """V of two policies, entropies counted at temperatures, shape `(S,)`.

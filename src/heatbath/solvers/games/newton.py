@@ -1,4 +1,4 @@
-"""Newton's method on the logarithms of strategies: the last digits of an equilibrium, however small a probability is."""
+"""Newton's method on logarithms of strategies: the last digits of an equilibrium, however small a probability is."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from heatbath.solvers.games.payoffs import Array, numbers, temperatures
 
 
 class GaussianPair(NamedTuple):
-    """Normal laws of a, mean `(m,)` and covariance `(m, m)`, and of b, `(l,)` and `(l, l)`."""
+    """Normal laws of a, mean `(m,)` and covariance `(m, m)`, and of b, `(n,)` and `(n, n)`."""
 
     mean_a: Array
     covariance_a: Array
@@ -28,9 +28,9 @@ class QuadraticGame:
 
     Args:
         R: curvature for a, positive definite, shape `(m, m)`; a number for one action.
-        S: for b, shape `(l, l)`.
-        C: coupling, shape `(m, l)`.
-        g, h: slopes, shapes `(m,)` and `(l,)`.
+        S: for b, shape `(n, n)`.
+        C: coupling, shape `(m, n)`.
+        g, h: slopes, shapes `(m,)` and `(n,)`.
 
     Raises:
         InvalidInput: for matrices that are not symmetric and positive definite, or shapes that do not go together.
@@ -43,10 +43,10 @@ class QuadraticGame:
 
     def __init__(self, R: ArrayLike, S: ArrayLike, C: ArrayLike, g: ArrayLike, h: ArrayLike) -> None:
         self.R, self.S = positive_definite(R, "R"), positive_definite(S, "S")
-        m, l = len(self.R), len(self.S)
-        self.C = _shaped(np.atleast_2d(numbers(C, "C")), (m, l), "C")
+        m, n = len(self.R), len(self.S)
+        self.C = _shaped(np.atleast_2d(numbers(C, "C")), (m, n), "C")
         self.g = _shaped(np.atleast_1d(numbers(g, "g")), (m,), "g")
-        self.h = _shaped(np.atleast_1d(numbers(h, "h")), (l,), "h")
+        self.h = _shaped(np.atleast_1d(numbers(h, "h")), (n,), "h")
 
     def equilibrium(self, t1: float, t2: float) -> GaussianPair:
         """The quantal response equilibrium; at temperature 0 the saddle point, with covariances 0.
@@ -58,10 +58,11 @@ class QuadraticGame:
         system = np.block([[self.R, -self.C], [self.C.T, self.S]])
         means = np.linalg.solve(system, np.concatenate([self.g, -self.h]))
         m = len(self.R)
-        return GaussianPair(means[:m], heat1 * np.linalg.inv(self.R), means[m:], heat2 * np.linalg.inv(self.S))
+        spread1, spread2 = (np.asarray(heat * np.linalg.inv(W)) for heat, W in ((heat1, self.R), (heat2, self.S)))
+        return GaussianPair(means[:m], spread1, means[m:], spread2)
 
     def payoff(self, a: ArrayLike, b: ArrayLike) -> Array:
-        """f, actions of shapes `(..., m)` and `(..., l)`."""
+        """f, actions of shapes `(..., m)` and `(..., n)`."""
         x, y = np.atleast_1d(numbers(a, "a")), np.atleast_1d(numbers(b, "b"))
         curved = -((x @ self.R) * x).sum(-1) / 2 + ((x @ self.C) * y).sum(-1) + ((y @ self.S) * y).sum(-1) / 2
         return np.asarray(curved + x @ self.g + y @ self.h)

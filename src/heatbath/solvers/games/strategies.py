@@ -19,8 +19,8 @@ from heatbath.solvers.games.payoffs import Array, payoffs, strategy, temperature
 class Equilibrium(NamedTuple):
     """Strategies `row`, shape `(..., m)`, and `column`, `(..., n)`; the game's `value` mu^T A nu, shape `(...)`.
 
-    `residual`, shape `(...)`, says how far they are from answering each other: where both temperatures are positive, the
-    largest difference between a probability and the answer's, else `regret`.
+    `residual`, shape `(...)`, says how far they are from answering each other: where both temperatures are positive,
+    the largest difference between a probability and the answer's, else `regret`.
     """
 
     row: Array
