@@ -1,8 +1,8 @@
 """Curricula on the adversary's temperature: schedules that hear what the protagonist earned.
 
-A trainer draws temperatures with `sample`, plays an episode at each, and tells `observe` the pairs: `temperatures`, as
-they were drawn, and `returns`, the discounted return of the protagonist at each, both of shape `(pairs,)` on any device.
-`observe` reads them on the host, once.
+A trainer draws temperatures with `sample`, plays an episode at each, and tells `observe` the pairs: `temperatures` as
+they were drawn, and `returns`, the protagonist's discounted return at each, both of shape `(pairs,)`, on any device; they
+are read on the host, once.
 """
 
 from __future__ import annotations
@@ -95,9 +95,7 @@ class Gamma:
             return
         how, earned = self.options, np.array(self.heard[1])
         weights = self._log_weights(np.array(self.heard[0]))
-        self.shape = next_shape(
-            self.shape, how.target, how.max_kl, how.threshold, weights, earned, how.self_normalised
-        )
+        self.shape = next_shape(self.shape, how.target, how.max_kl, how.threshold, weights, earned, how.self_normalised)
         self.heard = ([], [])
 
     def _refuse(self, drawn: Array) -> None:
@@ -115,7 +113,7 @@ class Gamma:
 
 
 class Single(Gamma):
-    """The same law, of which one draw serves for all episodes that are asked for at once: the paper's reduced sampling."""
+    """The same law, of which one draw serves for all episodes asked for at once: the paper's reduced sampling."""
 
     def sample(self, clock: Clock, count: int, generator: Generator) -> Tensor:
         """One draw, repeated."""
@@ -220,7 +218,7 @@ class Fixed(_Level):
 
 
 class Point(_Level):
-    """A temperature that falls by a fixed amount whenever the mean return is above the threshold, and stops at the end."""
+    """A temperature that falls by a fixed amount whenever the mean return is above the threshold, down to the end."""
 
     needs = HEARD
 

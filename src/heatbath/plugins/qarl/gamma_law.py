@@ -54,7 +54,8 @@ def sample_gamma(shape: float, rate: float, count: int, generator: Generator) ->
     if shape < 1.0:
         uniform = torch.rand(count, generator=generator, **like)  # type: ignore[call-overload]
         logarithm = logarithm + uniform.clamp_min(1e-300).log() / shape
-    return logarithm.exp().clamp_min(torch.finfo(torch.float64).tiny)
+    drawn: Tensor = logarithm.exp().clamp_min(torch.finfo(torch.float64).tiny)
+    return drawn
 
 
 def crossing(f: Callable[[float], float], good: float, bad: float) -> float:

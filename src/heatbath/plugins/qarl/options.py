@@ -27,7 +27,7 @@ class Gamma:
     max_kl: float = 0.5
     """eps: the most by which one update may change the law, in nats"""
     threshold: float = 10.0
-    """xi: the least expected return; the authors note 10 for cheetah, walker and cartpole, 1 for hopper, 100 for quadruped"""
+    """xi: the least expected return; the authors note 10 for most tasks, 1 for hopper, 100 for quadruped"""
     pairs: int = 30
     """M: pairs of temperature and return to an update"""
     self_normalised: bool = False
@@ -123,3 +123,91 @@ def _count(options: object, *names: str) -> None:
     for name in names:
         if getattr(options, name) < 1:
             raise ValueError(f"`{name}` must be at least 1, got {getattr(options, name)}")
+
+
+# Exact games ---------------------------------------------------------------------------------------------------------
+
+GAMES: dict[str, tuple[tuple[float, ...], ...]] = {
+    "asymmetric": ((2.0, -1.0), (-1.0, 1.0)),
+    "matching-pennies": ((1.0, -1.0), (-1.0, 1.0)),
+    "rock-paper-scissors": ((0.0, -1.0, 2.0), (1.0, 0.0, -3.0), (-2.0, 3.0, 0.0)),
+}
+"""What the row player gets. Matching pennies are uniform at every temperature; the stakes of the third game differ."""
+
+
+@dataclass(frozen=True)
+class MatrixGame:
+    """A matrix game whose adversary gets more rational as its temperature falls."""
+
+    plan: ClassVar[Plan] = Plan(steps=20)
+
+    game: Literal["asymmetric", "matching-pennies", "rock-paper-scissors", "random"] = "asymmetric"
+    """the payoffs, by name; random ones are standard normal and depend on the seed"""
+    payoff: tuple[float, ...] = ()
+    """payoffs row by row, in place of a named game"""
+    actions: tuple[int, int] = (5, 5)
+    """rows and columns of a random game or of `payoff`"""
+    curriculum: Pick = pick("schedules", "qarl.gamma", rate=10.0, target=0.1, threshold=-1.0)
+    """temperature of the adversary; the mean of the default falls from 5 to 0.01, in the unit of the payoffs"""
+    protagonist: float = 0.005
+    """temperature of the protagonist; the published initial coefficient"""
+    homogeneous: bool = False
+    """give both players the curriculum's temperature"""
+    pairs: int = 30
+    """temperatures drawn at each step, whose values are fed back"""
+    solver: Pick = pick("solvers", "quantal-response", problem="game")
+    """what finds the equilibria"""
+
+    def __post_init__(self) -> None:
+        _count(self, "pairs")
+        if not 0 <= self.protagonist < math.inf:
+            raise ValueError(f"`protagonist` must be at least 0 and finite, got {self.protagonist}")
+        if min(self.actions) < 1:
+            raise ValueError(f"`actions` must be at least 1, got {self.actions}")
+        if self.payoff and len(self.payoff) != self.actions[0] * self.actions[1]:
+            raise ValueError(
+                f"`payoff` has {len(self.payoff)} numbers, expected {self.actions[0]} x {self.actions[1]}; "
+                "set `actions` to its rows and columns"
+            )
+        if not all(math.isfinite(number) for number in self.payoff):
+            raise ValueError(f"`payoff` must be of finite numbers, got {self.payoff}")
+
+
+@dataclass(frozen=True)
+class LinearQuadratic:
+    """A cart that is to be held at the origin while somebody pushes it at a price."""
+
+    plan: ClassVar[Plan] = Plan(steps=60)
+
+    rho: float = 0.2
+    """price of the disturbance for which the robust gain is made"""
+    dearest: float = 2.0
+    """the price at which the run begins; it ends just above the least at which the game has a value"""
+    start: tuple[float, float] = (1.0, 0.0)
+    """position and speed"""
+    time_step: float = 0.05
+    """seconds"""
+    spring: float = 0.0
+    """stiffness, of either sign"""
+    damping: float = 0.0
+    """friction of the cart"""
+    state_price: tuple[float, float] = (1.0, 0.1)
+    """of position and speed"""
+    control_price: float = 0.1
+    """of the control"""
+    gamma: float = 0.99
+    """discount"""
+    temperatures: tuple[float, float] = (0.05, 0.05)
+    """of controller and disturbance"""
+
+    def __post_init__(self) -> None:
+        _positive(self, "rho", "dearest", "time_step", "control_price")
+        _finite(self, "spring", "damping")
+        if not 0 < self.gamma < 1:
+            raise ValueError(f"`gamma` must lie between 0 and 1, got {self.gamma}")
+        for name, low in (("start", -math.inf), ("state_price", 0.0), ("temperatures", 0.0)):
+            values = getattr(self, name)
+            if not all(math.isfinite(value) and value >= low for value in values):
+                raise ValueError(f"`{name}` must be of finite numbers of at least {low}, got {values}")
+        if min(self.temperatures) == 0:
+            raise ValueError(f"`temperatures` must be positive, got {self.temperatures}")

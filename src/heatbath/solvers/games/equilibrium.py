@@ -27,6 +27,8 @@ TOLERANCE = 1e-13
 CLOSE = (1e-3, 1e-6, 1e-9)
 """Barriers from which Newton's method is tried, as parts of the lower temperature."""
 LEAST_BARRIER = 1e-14
+COLD = 1e-7
+"""Temperatures below it, as parts of half the range of the payoffs, are taken for 0: what they change is rounding."""
 
 
 def quantal_response(
@@ -36,7 +38,8 @@ def quantal_response(
 
     Args:
         payoff: A, what the row player gets, shape `(..., m, n)`.
-        t1: temperature of the row player, in the unit of the payoffs, shape `(...)`; 0 for perfect rationality.
+        t1: temperature of the row player, in the unit of the payoffs, shape `(...)`; 0 for perfect rationality, for
+            which less than 1e-7 of half the payoffs' range is taken.
         t2: of the column player, that of the row player by default. Games and temperatures are broadcast.
         start: an equilibrium of similar games, to begin from; it saves steps and changes the answer by rounding only.
 
@@ -127,7 +130,7 @@ def _solve(A: Array, t1: Array, t2: Array, begun: tuple[Array, Array] | None) ->
     highest, lowest = A.max((1, 2)), A.min((1, 2))
     unit = np.where(highest > lowest, (highest - lowest) / 2, 1.0)
     A = (A - ((highest + lowest) / 2)[:, None, None]) / unit[:, None, None]
-    t1, t2 = t1 / unit, t2 / unit
+    t1, t2 = (np.where(t < COLD * unit, 0.0, t / unit) for t in (t1, t2))
     least = np.minimum(t1, t2)
     mu, nu, residual = np.empty(A.shape[:2]), np.empty((len(A), A.shape[2])), np.full(len(A), np.inf)
     tolerance = np.maximum(TOLERANCE, 4 * np.finfo(float).eps / np.where(least > 0, least, 1.0))

@@ -18,6 +18,7 @@ from __future__ import annotations
 import numpy as np
 
 from heatbath.solvers.games.payoffs import Array
+from heatbath.solvers.games.systems import solved
 
 STEPS = 60
 SHARE = 0.99
@@ -57,7 +58,7 @@ def interior_point(A: Array, t1: Array, t2: Array, end: Array) -> tuple[Array, A
         aim = share * tau / p
         diagonal[:] = (t + z) / p
         right[:, :k, 0] = aim - worth
-        change = np.linalg.solve(system, right)[:, :k, 0] / p
+        change = solved(system, right)[:, :k, 0] / p
         slack = aim / z - 1.0 - change
         pace = -np.minimum(change.min(1), slack.min(1))[:, None]
         step = 1.0 / np.maximum(1.0, pace / SHARE)

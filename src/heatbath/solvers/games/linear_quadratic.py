@@ -127,6 +127,18 @@ class LinearQuadraticGame:
             raise InvalidInput(f"`x`: expected shape ({len(self.A)},), got {start.shape}")
         return float(start @ self.P @ start)
 
+    def horizon_costs(self, x: ArrayLike, steps: int) -> Array:
+        """The same with 1 .. `steps` steps to go, shape `(steps,)`; inf from where the disturbance is unbounded on."""
+        start, root = numbers(x, "x"), np.sqrt(self.gamma)
+        F, D, P, costs = root * self.A, root * self.D, np.zeros_like(self.Q), np.full(steps, np.inf)
+        G = self.gamma * (self.B @ np.linalg.solve(self.R, self.B.T) - self.D @ self.D.T / self.rho)
+        for step in range(steps):
+            if np.linalg.eigvalsh(self.rho * np.eye(D.shape[1]) - D.T @ P @ D).min() <= 0:
+                break
+            P = self.Q + F.T @ P @ np.linalg.solve(np.eye(len(F)) + G @ P, F)
+            costs[step] = start @ P @ start
+        return costs
+
     def with_gain(self, K: ArrayLike) -> LinearQuadraticGame:
         """The game in which the control is u = K x, shape `(m, n)`, and only the disturbance has a choice."""
         gain = np.atleast_2d(numbers(K, "K"))
@@ -170,12 +182,3 @@ class LinearQuadraticGame:
             middle = np.sqrt(low * high) if low > 0 else high / 4
             low, high = (low, middle) if replace(self, rho=float(middle)).bounded else (middle, high)
         return float(high)
-
-
-def benchmark_plant(rho: float) -> LinearQuadraticGame:
-    """A cart of unit mass on a track: position and speed, steps of 0.05, force and disturbance on the speed."""
-    push = np.array([[0.0], [0.05]])
-    return LinearQuadraticGame(
-        A=np.array([[1.0, 0.05], [0.0, 1.0]]), B=push, D=push, Q=np.diag([1.0, 0.1]), R=np.array([[0.1]]),
-        rho=rho, gamma=0.99,
-    )  # fmt: skip

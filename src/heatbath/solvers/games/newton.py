@@ -6,6 +6,7 @@ import numpy as np
 
 from heatbath.solvers.games.payoffs import Array
 from heatbath.solvers.games.strategies import log_softmax
+from heatbath.solvers.games.systems import solved
 
 STEPS = 15
 PATIENCE = 4
@@ -65,6 +66,6 @@ def _direction(A: Array, t1: Array, t2: Array, mu: Array, nu: Array, r1: Array, 
     system.reshape(len(A), n * n)[:, :: n + 1] += 1.0
     pull = (weighed @ r1[..., None])[..., 0]
     right = (pull - (nu * pull).sum(1, keepdims=True)) / t2 - r2
-    dy = np.linalg.solve(system, right[..., None])[..., 0]
+    dy = solved(system, right[..., None])[..., 0]
     gain = (A @ (nu * dy)[..., None])[..., 0] / t1
     return gain - (mu * gain).sum(1, keepdims=True) - r1, dy
