@@ -181,8 +181,8 @@ def course(rows: Sequence[Mapping[str, float]], nash_value: float) -> Figure:
     ):
         right.plot(steps, [row[key] for row in rows], color=colour, marker="o", markersize=3.5, label=label)
     right.set(xlabel="update of the curriculum", ylabel="return of the protagonist")
-    left.legend(frameon=False, loc="center right")
-    right.legend(frameon=False, loc="best")
+    for axes in (left, right):
+        axes.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, fontsize=9)
     for axes in (left, right, cool):
         axes.spines["top"].set_visible(False)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
