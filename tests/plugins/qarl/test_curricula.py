@@ -53,7 +53,9 @@ def test_the_force_conforms(host):
 @pytest.mark.parametrize("k", [0.01, 0.3, 1.0, 7.5, 50.0, 400.0])
 @pytest.mark.parametrize("k0", [0.05, 1.0, 50.0])
 def test_the_divergence_is_torchs(k, k0):
-    laws = (Gamma(torch.tensor(shape, dtype=torch.float64), torch.tensor(1e3, dtype=torch.float64)) for shape in (k, k0))
+    laws = (
+        Gamma(torch.tensor(shape, dtype=torch.float64), torch.tensor(1e3, dtype=torch.float64)) for shape in (k, k0)
+    )
     known = float(kl_divergence(*laws))
     assert gamma_kl(k, k0) == pytest.approx(known, rel=1e-10, abs=1e-10)
 
@@ -220,7 +222,9 @@ def test_one_draw_serves_all(host):
 
 def test_the_line_ends_after_two_thirds(host):
     schedule = build(host, "schedules", "qarl.linear")
-    assert [schedule.value(Clock(step, 300)) for step in (0, 100, 200, 300)] == pytest.approx([0.05, 0.0255, 1e-3, 1e-3])
+    assert [schedule.value(Clock(step, 300)) for step in (0, 100, 200, 300)] == pytest.approx(
+        [0.05, 0.0255, 1e-3, 1e-3]
+    )
 
 
 def test_the_point_falls_when_returns_are_good(host):

@@ -33,7 +33,10 @@ def test_the_plugin_is_light(host):
     "options",
     [
         {"game": "random", "homogeneous": True},
-        {"curriculum": {"use": "qarl.point", "start": 1.0, "decrement": 0.1, "threshold": -1.0, "pairs": 8}, "pairs": 5},
+        {
+            "curriculum": {"use": "qarl.point", "start": 1.0, "decrement": 0.1, "threshold": -1.0, "pairs": 8},
+            "pairs": 5,
+        },
         {"curriculum": {"use": "qarl.gamma", "rate": 10.0, "threshold": 0.2, "pairs": 50}, "pairs": 20},
     ],
 )
@@ -57,7 +60,9 @@ def test_exploitability_falls_along_the_curriculum_to_the_nash_value(host, tmp_p
     assert references["random adversary"]["exploitability"] > 1.0
     for row in rows:
         found = quantal_response(ASYMMETRIC, 0.005, row["temperature"])
-        assert row["exploitability"] == pytest.approx(float(exploitability(ASYMMETRIC, found.row, found.column)), abs=1e-10)
+        assert row["exploitability"] == pytest.approx(
+            float(exploitability(ASYMMETRIC, found.row, found.column)), abs=1e-10
+        )
 
 
 def test_a_threshold_keeps_the_adversary_warm(host, tmp_path):
@@ -123,7 +128,10 @@ def test_the_robust_gain_is_bounded_where_the_regulator_is_not(host, tmp_path):
     for row in made.history():
         assert row["bounded_lqr"] == float(row["rho"] > vanilla["least_price"])
         assert row["bounded_robust"] == float(row["rho"] > made.metrics["least_price"])
-        assert row["cost_worst_game"] <= min(row.get("cost_worst_lqr", np.inf), row.get("cost_worst_robust", np.inf)) + 1e-9
+        assert (
+            row["cost_worst_game"]
+            <= min(row.get("cost_worst_lqr", np.inf), row.get("cost_worst_robust", np.inf)) + 1e-9
+        )
 
 
 def test_the_plant_is_what_the_options_say(host, tmp_path):

@@ -128,7 +128,9 @@ def test_the_riccati_equation_holds():
         coupling = game.gamma * inputs.T @ game.P @ game.A
         again = game.Q + game.gamma * game.A.T @ game.P @ game.A - coupling.T @ np.linalg.solve(M, coupling)
         np.testing.assert_allclose(again, game.P, rtol=1e-9, atol=1e-9)
-        assert np.linalg.eigvalsh(game.rho * np.eye(game.D.shape[1]) - game.gamma * game.D.T @ game.P @ game.D).min() > 0
+        assert (
+            np.linalg.eigvalsh(game.rho * np.eye(game.D.shape[1]) - game.gamma * game.D.T @ game.P @ game.D).min() > 0
+        )
 
 
 def test_the_robust_gain_is_bounded_where_the_regulator_is_not():
@@ -155,7 +157,9 @@ def largest_gain(game):
     """Squared, over all frequencies: sup |Q^(1/2) (z - sqrt(gamma) A)^(-1) sqrt(gamma) D|^2 on the unit circle."""
     z = np.exp(1j * np.linspace(0, np.pi, 20_001))[:, None, None]
     output, root = np.linalg.cholesky(game.Q).T, np.sqrt(game.gamma)
-    through = np.linalg.solve(z * np.eye(len(game.A)) - root * game.A, np.broadcast_to(root * game.D, (len(z), *game.D.shape)))
+    through = np.linalg.solve(
+        z * np.eye(len(game.A)) - root * game.A, np.broadcast_to(root * game.D, (len(z), *game.D.shape))
+    )
     return float((np.linalg.norm(output @ through, 2, axis=(1, 2)) ** 2).max())
 
 

@@ -67,7 +67,9 @@ def test_two_by_two_games_have_a_closed_form(t1, t2):
     assert abs(q - sigmoid(-((A[0, 0] - A[0, 1]) * p + (A[1, 0] - A[1, 1]) * (1 - p)) / t2)) <= 4 * rounding
 
 
-@pytest.mark.parametrize("shape", [(2, 2), (3, 3), (5, 5), (10, 10), (30, 30), (3, 20), (20, 3), (1, 4), (4, 1), (1, 1)])
+@pytest.mark.parametrize(
+    "shape", [(2, 2), (3, 3), (5, 5), (10, 10), (30, 30), (3, 20), (20, 3), (1, 4), (4, 1), (1, 1)]
+)
 def test_strategies_answer_each_other_at_any_temperature(shape):
     A = drawn(*shape)
     for t in TEMPERATURES:

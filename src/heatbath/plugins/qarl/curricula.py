@@ -1,8 +1,8 @@
 """Curricula on the adversary's temperature: schedules that hear what the protagonist earned.
 
 A trainer draws temperatures with `sample`, plays an episode at each, and tells `observe` the pairs: `temperatures` as
-they were drawn, and `returns`, the protagonist's discounted return at each, both of shape `(pairs,)`, on any device; they
-are read on the host, once.
+they were drawn, and `returns`, the protagonist's discounted return at each, both of shape `(pairs,)`, on any device;
+they are read on the host, once.
 """
 
 from __future__ import annotations

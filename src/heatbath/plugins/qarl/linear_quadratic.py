@@ -26,7 +26,7 @@ class LinearQuadratic:
     """Costs of three gains at falling prices of the disturbance; a step is one price.
 
     The gains are the regulator's (`lqr`), that of the game at the price rho (`robust`), and that of the game at the
-    price of the step (`game`), which no gain can beat there. A worst cost without bound is left out of a step's metrics.
+    price of the step (`game`), which no gain can beat there. A step has no metric for a worst cost without bound.
 
     Metrics of an evaluation, of the robust gain at the price rho: `cost_nominal` without disturbance, `cost_worst`
     under the worst, `bounded` (1 or 0), `least_price`, down to which the worst cost is bounded, `value` of the start
