@@ -1,4 +1,4 @@
-"""The curricula. Check 1: divergence, golden trajectory, binding example, frozen below the threshold, the trust region."""
+"""The curricula. Check 1: divergence, golden trajectory, binding example, threshold, trust region."""
 
 import math
 
@@ -178,7 +178,7 @@ returns_of_a_batch = st.lists(st.floats(-20, 20, width=32), min_size=1, max_size
     st.booleans(),
 )
 def test_the_update_is_the_best_that_the_constraints_allow(log_k, log_target, log_eps, threshold, returns, seed, norm):
-    """Never beyond the trust region or the threshold, never past the target; and nothing nearer to the target is allowed."""
+    """Never beyond trust region, threshold or target; and nothing nearer to the target is allowed."""
     k, target, eps, returns = 10.0**log_k, 10.0**log_target, 10.0**log_eps, np.array(returns)
     alphas = np.maximum(np.random.default_rng(seed).gamma(k, 1e-3, len(returns)), 1e-300)
     weights = gamma_log_weights(alphas, 1000.0, k)

@@ -1,4 +1,4 @@
-"""The experiments on exact games: they conform, they show what they are to show, parts are swapped by name, bad input."""
+"""The experiments on exact games: they conform, they show what they are to show, parts are swapped by name."""
 
 import json
 import sys

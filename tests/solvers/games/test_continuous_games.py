@@ -1,4 +1,4 @@
-"""Quadratic, linear-quadratic and Markov games: closed forms, saddles, simulation, frequency response. Checks 6.3.2-4, 4."""
+"""Quadratic, linear-quadratic and Markov games: closed forms, saddles, simulation, frequencies. Check 4."""
 
 from dataclasses import replace
 
@@ -67,7 +67,7 @@ def test_quadratic_games_that_are_none_are_refused():
         QuadraticGame(R=1, S=[[1, 2], [0, 1]], C=[[0, 0]], g=0, h=[0, 0])
     with pytest.raises(InvalidInput, match=r"`C`: expected shape \(1, 1\), got \(1, 2\)"):
         QuadraticGame(R=1, S=1, C=[[0, 0]], g=0, h=0)
-    with pytest.raises(InvalidInput, match="t1: .*got -1"):
+    with pytest.raises(InvalidInput, match=r"t1: .*got -1"):
         QuadraticGame(R=1, S=1, C=0, g=0, h=0).equilibrium(-1, 1)
 
 

@@ -96,7 +96,7 @@ def test_mirror_ascent_finds_the_same(t):
     st.floats(-4, 2),
 )
 def test_any_game_is_solved(A, log_t1, log_t2):
-    """With ties, equal rows and columns, dominated actions, constant payoffs; rounding grows as payoff / temperature."""
+    """With ties, equal rows, dominated actions, constant payoffs; rounding grows as payoff / temperature."""
     t1, t2 = 10.0**log_t1, 10.0**log_t2
     found = quantal_response(A, t1, t2)
     assert found.row.min() >= 0
