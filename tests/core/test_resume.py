@@ -31,6 +31,8 @@ SMALL["probconserv.pme"] = {
 SMALL["probconserv.stefan"] = SMALL["probconserv.pme"]
 SMALL["neural-ode.spiral"] = {"points": 40, "duration": 4.0, "window": 4, "batch": 2, "batches_per_epoch": 2}
 SMALL["neural-ode.digits"] = {"batch": 512, "solver": {"rtol": 1e-3, "atol": 1e-3}}
+SMALL["qarl.matrix-game"] = {}
+SMALL["qarl.lq"] = {}
 """Options that make a run of a few chunks take a second; `{}` where the defaults do."""
 
 

@@ -42,6 +42,25 @@ def test_the_coupler_conforms(acme):
     check_solver(acme, "acme/north-west")
 
 
+def test_the_game_solver_conforms(acme):
+    check_solver(acme, "acme/fictitious-play", accuracy=1e-3)
+
+
+def test_solver_and_schedule_drop_into_a_game(acme, tmp_path):
+    made = run(
+        "qarl.matrix-game",
+        host=acme,
+        steps=3,
+        pairs=2,
+        protagonist=0.2,
+        solver={"use": "acme/fictitious-play", "rounds": 2000},
+        curriculum={"use": "acme/cosine", "start": 1.0},
+        runs=str(tmp_path),
+    )
+    assert {"solvers:acme/fictitious-play", "schedules:acme/cosine"} <= set(made.result["components"])
+    assert made.metrics["exploitability"] < made.history()[0]["exploitability"]
+
+
 def test_the_agent_conforms(acme):
     check_agent(acme, "acme/climber")
 

@@ -197,6 +197,22 @@ class Bottleneck:
 
 
 @dataclass(frozen=True, slots=True)
+class MatrixGame:
+    """Problem `game`: max_p min_q p^T payoff q + t1 H(p) - t2 H(q), entropies in nats; `temperatures` are (t1, t2).
+
+    The answer has the strategies of both players: `row`, shape `(m,)`, and `column`, shape `(n,)`. At temperatures 0 it
+    is a Nash equilibrium, for solvers that take 0.
+
+    Args:
+        payoff: what the row player gets and the column player pays, shape `(m, n)`.
+        temperatures: in the unit of the payoff, at least 0.
+    """
+
+    payoff: Any
+    temperatures: tuple[float, float] = (0.0, 0.0)
+
+
+@dataclass(frozen=True, slots=True)
 class Gaussian:
     """A normal law with covariance diag(variance) + spread spread^T - factor factor^T.
 

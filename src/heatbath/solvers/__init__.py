@@ -60,6 +60,10 @@ def register_solvers(register: Register) -> None:
                 reference="Hansen, Maddix, Alizadeh, Gupta, Mahoney, ICML 2023",
             )
         )
+    for name, summary, attribute, options, reference in _GAMES:
+        register(
+            Component(name, summary, f"{_SOLVERS}.games.solvers:{attribute}", options, "game", reference=reference)
+        )
     for name, summary, reference in _ODE:
         target = f"{_SOLVERS}.ode.explicit:{name.replace('-', '_')}"
         register(Component(name, summary, target, f"{_SOLVERS}.ode.options:Adaptive", "ode", reference=reference))
@@ -95,6 +99,22 @@ _SDE = (
     ("sra1", "stochastic Runge-Kutta 1.5, additive noise, adaptive", "sra1", "Adaptive", "Roessler 2010"),
     ("euler-maruyama", "strong order 1/2, fixed steps", "EulerMaruyama", "Fixed", "Maruyama 1955"),
     ("milstein", "strong order 1, diagonal noise, fixed steps", "Milstein", "Fixed", "Kloeden and Platen 1992"),
+)
+_GAMES = (
+    (
+        "quantal-response",
+        "the equilibrium by an interior point and Newton's method, at any temperature; at 0 that of Nash",
+        "quantal_response",
+        None,
+        "McKelvey, Palfrey 1995",
+    ),
+    (
+        "mirror-ascent",
+        "the same by small steps along the gradient: the reference",
+        "mirror_ascent",
+        f"{_SOLVERS}.games.options:MirrorAscent",
+        "",
+    ),
 )
 _COUPLING = "heatbath.solvers.coupling"
 _MECB = "Ebrahimi, Chen, Khisti, NeurIPS 2024"

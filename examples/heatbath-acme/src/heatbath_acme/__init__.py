@@ -48,6 +48,15 @@ def register_solvers(register):
             problem="coupling",
         )
     )
+    register(
+        Component(
+            "acme/fictitious-play",
+            "answer what the other has played so far",
+            "heatbath_acme.games:FictitiousPlay",
+            "heatbath_acme.options:FictitiousPlay",
+            problem="game",
+        )
+    )
 
 
 @hookimpl

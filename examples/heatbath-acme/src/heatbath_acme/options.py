@@ -46,6 +46,18 @@ class Heun:
 
 
 @dataclass(frozen=True)
+class FictitiousPlay:
+    """Repeated play of a matrix game."""
+
+    rounds: int = 5000
+    """how often; the error falls like its inverse"""
+
+    def __post_init__(self):
+        if self.rounds < 1:
+            raise ValueError(f"`rounds` must be at least 1, got {self.rounds}")
+
+
+@dataclass(frozen=True)
 class Climber:
     """Random search on the weights of a linear policy."""
 

@@ -15,6 +15,7 @@ from heatbath.core.testing.conditioning import check_conditioning
 from heatbath.core.testing.couplings import check_coupler, check_encoder
 from heatbath.core.testing.examples import build
 from heatbath.core.testing.expect import expect, global_generators_untouched, same
+from heatbath.core.testing.games import check_game
 
 RATE = 0.7
 
@@ -44,6 +45,7 @@ EXACT = {
     "bottleneck": (check_encoder, 1e-9),
     "conditioning": (check_conditioning, 1e-9),
     "coupling": (check_coupler, 1e-9),
+    "game": (check_game, 1e-9),
 }
 """By problem: the check of its own, and the error that is allowed if none is given."""
 

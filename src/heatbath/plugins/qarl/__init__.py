@@ -8,8 +8,18 @@ _HERE = "heatbath.plugins.qarl"
 _PAPER = "Reddi, Toelle, Peters, Chalvatzaki, D'Eramo, ICLR 2024"
 
 # name, summary, module:attribute, which is also the name of its options
-_EXPERIMENTS: tuple[tuple[str, str, str], ...] = ()
-_SCHEDULES: tuple[tuple[str, str, str], ...] = ()
+_EXPERIMENTS: tuple[tuple[str, str, str], ...] = (
+    ("qarl.matrix-game", "exact equilibria along a curriculum; a step is one feedback", "matrix_game:MatrixGame"),
+    ("qarl.lq", "a robust gain against the regulator; a step is one price", "linear_quadratic:LinearQuadratic"),
+)
+_SCHEDULES: tuple[tuple[str, str, str], ...] = (
+    ("qarl.gamma", "a Gamma law of temperatures, self-paced", "curricula:Gamma"),
+    ("qarl.single", "the same, one draw for all episodes of an iteration", "curricula:Single"),
+    ("qarl.force", "a limit on the force instead of a temperature, by the same law", "curricula:Force"),
+    ("qarl.linear", "a temperature on a straight line", "curricula:Linear"),
+    ("qarl.point", "a temperature that falls when returns are good", "curricula:Point"),
+    ("qarl.fixed", "one temperature at all times", "curricula:Fixed"),
+)
 _AGENTS: tuple[tuple[str, str, str], ...] = (
     ("qarl.still", "does nothing", "opponents:Still"),
     ("qarl.random", "uniform actions, each held for some steps", "opponents:Random"),
