@@ -435,6 +435,16 @@ def test_a_signal_from_the_terminal_ends_a_real_run_with_130(tmp_path):
     assert errors.splitlines()[-1] == "heatbath: interrupted; go on with: heatbath resume runs/gtf.lorenz63/it"
 
 
+def test_a_reader_that_has_seen_enough_ends_it_quietly():
+    """As in `heatbath list | head -1`."""
+    read, write = os.pipe()
+    os.close(read)
+    code = "import sys; from heatbath.core.cli import entry; sys.argv[1:] = ['list']; entry()"
+    done = subprocess.run([sys.executable, "-c", code], stdout=write, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(write)
+    assert (done.returncode, done.stderr) == (141, "")
+
+
 @pytest.mark.parametrize("line", ["list", "plugins", "run gtf.lorenz63 --help", "describe gtf.lorenz63"])
 def test_what_is_printed_does_not_depend_on_the_hashes_of_a_process(python, line):
     code = f"import sys; from heatbath.core.cli import main; sys.exit(main({line.split()!r}))"

@@ -337,7 +337,7 @@ def test_names_are_sorted_and_can_be_asked_for_by_problem():
     host = load(make_offer("a", plugin))
     assert host.names("solvers") == ["a/a", "a/b", "a/z"]
     assert host.names("solvers", "ode") == ["a/a", "a/z"]
-    assert host.names("solvers", "game") == []
+    assert host.names("solvers", "chess") == []
     assert [record.component.name for record in host.records("solvers")] == ["a/a", "a/b", "a/z"]
 
 

@@ -67,7 +67,13 @@ def entry() -> NoReturn:
     """The `heatbath` command: `main`, in a process that has numpy's threads to itself."""
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(name, "1")  # a run computes on one thread, whose count changes bits
-    sys.exit(main())
+    try:
+        code = main()
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever reads, such as `head`, has seen enough; a shell says 128 + SIGPIPE
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 141
+    sys.exit(code)
 
 
 def main(argv: Sequence[str] | None = None, host: Host | None = None) -> int:

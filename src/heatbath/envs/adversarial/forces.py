@@ -149,7 +149,7 @@ class BoundForces:
         self._move = np.tile(per_body, len(ids)) if field.shared else np.arange(self.size)
         self._scale = self._newtons()[self._move] / (len(ids) if field.shared else 1)
         self._low = 0.0 if field.one_sided else -1.0
-        self.space = Box(self._low, 1.0, (self.size,), np.float64)
+        self.space = Box(self._low, 1.0, (self.size,), np.float32)
         self.labels = (
             tuple(f"all {axis}" for axis in field.axes)
             if field.shared

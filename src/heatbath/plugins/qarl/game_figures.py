@@ -164,7 +164,7 @@ def course(rows: Sequence[Mapping[str, float]], nash_value: float) -> Figure:
     own = nash_value - worst
     left.stackplot(
         steps, own, whole - own, colors=(RED, GOLD), alpha=0.75,
-        labels=("the protagonist's, by a perfect adversary", "the adversary's"),
+        labels=("from the protagonist", "from the adversary"),
     )  # fmt: skip
     left.plot(steps, whole, color=DARK, marker="o", markersize=4, label="exploitability")
     left.set(
@@ -175,9 +175,9 @@ def course(rows: Sequence[Mapping[str, float]], nash_value: float) -> Figure:
     cool.set(yscale="log", ylabel="temperature of the adversary (dotted)")
     right.axhline(nash_value, color="black", linewidth=1.0, label="Nash value")
     for key, colour, label in (
-        ("return_mean", GREY, "mean return over the draws"),
-        ("value", DARK, "value at the mean temperature"),
-        ("return_worst", RED, "the protagonist's strategy at its worst"),
+        ("return_mean", GREY, "mean over the draws"),
+        ("value", DARK, "at the mean temperature"),
+        ("return_worst", RED, "against a perfect adversary"),
     ):
         right.plot(steps, [row[key] for row in rows], color=colour, marker="o", markersize=3.5, label=label)
     right.set(xlabel="update of the curriculum", ylabel="return of the protagonist")

@@ -4,7 +4,7 @@
     mu = softmax(A nu / t1),  nu = softmax(-A^T mu / t2)
 
 Iterating the two softmaxes diverges at low temperature. Here an interior-point method gets close and Newton's method on
-logarithms finishes, in ten to twenty steps at any temperature (`docs/decisions/0007-games-in-numpy.md`).
+logarithms finishes, in ten to twenty steps at any temperature (`docs/decisions/0008-games-in-numpy.md`).
 
 Reference:
     McKelvey, Palfrey, "Quantal response equilibria for normal form games", 1995; one temperature a player: Rogers,

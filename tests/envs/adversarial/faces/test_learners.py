@@ -76,9 +76,7 @@ def test_what_it_learned_plays_on_the_other_side() -> None:
     assert returns[0] == returns[1] < 0
 
 
-@pytest.mark.filterwarnings("ignore:Your action space has dtype float64")
 def test_its_own_check_finds_no_fault() -> None:
-    # Pushes are float64, which its buffer turns to float32: an advice, not a fault.
     checker = pytest.importorskip("stable_baselines3.common.env_checker")
     checker.check_env(FixedAdversary(game("hopper"), lambda observation: np.zeros(2)))
     checker.check_env(FixedProtagonist(game("hopper"), lambda observation: np.zeros(3)))
