@@ -416,6 +416,7 @@ def test_the_module_and_the_script_are_the_same_command(command, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("interruptible")
 def test_a_signal_from_the_terminal_ends_a_real_run_with_130(tmp_path):
     line = "run gtf.lorenz63 --name it --points 500 --window 10 --batches-per-epoch 1 --steps 1000000"
     process = subprocess.Popen(

@@ -143,6 +143,7 @@ def test_five_kills_change_nothing(tmp_path, undisturbed):
     assert_the_same(resumed(directory), undisturbed)
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_ctrl_c_leaves_a_sound_checkpoint_and_says_how_to_go_on(tmp_path, undisturbed):
     directory = tmp_path / "runs/gtf.lorenz63/it"
     process = begin(tmp_path, arguments(), SLOWLY)

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -210,6 +211,7 @@ assert columns.mean() > 100, columns
 def test_opengl_draws_the_arrow_too():
     """In a process of its own, which a driver may end."""
     clean = {key: value for key, value in os.environ.items() if key not in ("MUJOCO_GL", "PYOPENGL_PLATFORM")}
+    clean["PYTHONPATH"] = str(Path(__file__).parents[3])
     done = subprocess.run([sys.executable, "-c", GL], env=clean, capture_output=True, text=True, check=False)
     if done.returncode == 77:
         pytest.skip("no OpenGL works on this machine")
