@@ -115,6 +115,68 @@ def test_monotone_profiles_are_those_of_a_quadratic_programme(seed, rising):
     assert cost == pytest.approx(found.fun, rel=1e-6)
 
 
+def closest_monotone(mean, d, w, mass):
+    """The rising minimiser by trying every division into pools of neighbours: the best of those that rise."""
+    n, best = len(mean), (float("inf"), None)
+    for cuts in itertools.product((0, 1), repeat=n - 1):
+        pool = torch.tensor([0, *itertools.accumulate(cuts)])
+        members = torch.nn.functional.one_hot(pool).double()
+        precision, share, pull = members.T @ (1 / d), members.T @ w, members.T @ (mean / d)
+        value = (pull - share * ((share @ (pull / precision) - mass) / (share @ (share / precision)))) / precision
+        cost = float(((value[pool] - mean).square() / d).sum())
+        if bool((value.diff() >= 0).all()) and cost < best[0]:
+            best = cost, value[pool]
+    return best[1]
+
+
+def test_a_level_far_from_the_first_one_is_found():
+    """At level 0 one pool holds both points; at the right level each is its own."""
+    mean, d = torch.tensor([0.0, 1.0], dtype=torch.float64), torch.tensor([1.0, 0.01], dtype=torch.float64)
+    y = monotone_fill(mean, d, torch.ones(2), 6.05)
+    assert y.tolist() == pytest.approx([5.0, 1.05], abs=1e-12)
+    assert float(((y - mean).square() / d).sum()) == pytest.approx(25.25, abs=1e-10)
+
+
+@pytest.mark.parametrize("rising", [False, True])
+def test_monotone_profiles_are_the_best_of_all_pools(rising):
+    """Unsorted and sorted means either way, variances over decades, totals near and far."""
+    for seed in range(150):
+        generator = torch.Generator().manual_seed(seed)
+        n = 2 + seed % 6
+        mean, d, w = torch.randn(3, n, generator=generator, dtype=torch.float64)
+        mean = mean if seed % 3 == 0 else mean.sort(descending=seed % 3 == 1).values
+        d, w = (2 * d).exp(), 0.1 + w.abs()
+        mass = float(w @ mean) + (0.0, 1.0, -10.0, 100.0, -1000.0)[seed % 5]
+        turned = (lambda z: z) if rising else (lambda z: z.flip(-1))
+        expected = turned(closest_monotone(turned(mean), turned(d), turned(w), mass))
+        y = monotone_fill(mean, d, w, mass, rising=rising)
+        torch.testing.assert_close(y, expected, rtol=1e-9, atol=1e-9, msg=lambda text, seed=seed: f"{seed}: {text}")
+
+
+def test_long_monotone_profiles_meet_the_conditions_of_the_optimum():
+    """Necessary and sufficient for a convex problem: a level, and forces between neighbours that never pull.
+
+    With g_i = (y_i - mu_i) / d_i + level w_i, cumulative sums of g are the forces: 0 in all, at most 0 throughout, and 0
+    where the profile rises.
+    """
+    for seed in range(400):
+        generator = torch.Generator().manual_seed(seed)
+        n = 2 + seed % 18
+        mean, d, w = torch.randn(3, n, generator=generator, dtype=torch.float64)
+        mean = mean.sort(descending=seed % 2 == 0).values if seed % 3 else mean
+        d, w = (2 * d).exp(), 0.1 + w.abs()
+        mass = w @ mean + (0.0, 1.0, -10.0, 100.0, -1000.0)[seed % 5]
+        y = monotone_fill(mean, d, w, mass, rising=True)
+        gap = (y - mean) / d
+        level = -gap.sum() / w.sum()
+        force = (gap + level * w).cumsum(0)[:-1]
+        scale = float(((y.abs() + mean.abs()) / d).sum())
+        assert bool((y.diff() >= 0).all()), seed
+        assert abs(float(w @ y - mass)) < 1e-11 * (1 + abs(float(mass))), seed
+        assert bool((force <= 1e-12 * scale).all()), (seed, force)
+        assert bool((force.abs()[y.diff() > 0] < 1e-12 * scale).all()), (seed, force)
+
+
 @settings(max_examples=40, deadline=None)
 @given(st.integers(0, 100_000), st.integers(2, 80), st.floats(-3.0, 3.0))
 def test_monotone_profiles_keep_their_mass(seed, n, mass):

@@ -253,7 +253,8 @@ def _pooled(mu: Tensor, d: Tensor, w: Tensor, b: Tensor, pool: Tensor) -> Tensor
 def _pools(mu: list[float], precision: list[float], w: list[float], total: float) -> list[int]:
     """Pools of the rising profile of that total, as the number of each point's pool."""
     s = [wi / pi for wi, pi in zip(w, precision, strict=True)]
-    low, high, level, pools = -float("inf"), float("inf"), 0.0, [0] * len(mu)
+    low, high, level = -float("inf"), float("inf"), 0.0
+    pools: list[int] = []  # like none that is found: the first round has nothing to agree with
     width = 1.0
     for _ in range(ROUNDS):
         before = pools
