@@ -552,3 +552,51 @@ def test_a_gaussian_of_the_contracts_comes_back_as_one():
     belief = Gaussian(normal(BATCH, N), 0.1 + uniform(BATCH, N), spread=normal(BATCH, N, 2))
     posterior = condition(belief.mean, of_gaussian(belief), _constraint(2))
     torch.testing.assert_close(posterior.gaussian().marginal_variance, posterior.variance, rtol=0, atol=1e-12)
+
+
+READS = {
+    "mean": lambda posterior: posterior.mean,
+    "variance": lambda posterior: posterior.variance,
+    "taken": lambda posterior: posterior.taken,
+    "residual": lambda posterior: posterior.residual(),
+    "log_prob_pointwise": lambda posterior: posterior.log_prob_pointwise(torch.zeros(9)),
+    "a conditioned law's covariance": lambda posterior: posterior.covariance.variance(),
+}
+
+
+@pytest.mark.parametrize("read", READS)
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_a_look_without_gradients_leaves_them_for_later(read, mode):
+    """A law is printed or plotted first, and trained through then."""
+    mean = torch.linspace(0, 1, 9, dtype=torch.float64, requires_grad=True)
+    d = torch.linspace(1, 2, 9, dtype=torch.float64, requires_grad=True)
+    noise = torch.tensor(0.3, dtype=torch.float64, requires_grad=True)
+    known = LinearConstraint.quadrature(torch.linspace(0, 1, 9), 0.3, noise=noise)
+    looked, fresh = condition(mean, Diagonal(d), known), condition(mean, Diagonal(d), known)
+    with mode():
+        for look in READS.values():
+            assert not look(looked).requires_grad
+    for wanted in (mean, d, noise):
+        found = [
+            torch.autograd.grad(READS[read](law).square().sum(), wanted, retain_graph=True, allow_unused=True)[0]
+            for law in (looked, fresh)
+        ]
+        assert (found[0] is None) == (found[1] is None)
+        if found[1] is not None:
+            torch.testing.assert_close(found[0], found[1], rtol=0, atol=0)
+
+
+def test_moments_are_computed_once():
+    mean = torch.zeros(5, dtype=torch.float64, requires_grad=True)
+    known = LinearConstraint.weighted(torch.ones(5), 1.0)
+    for start in (mean, mean.detach()):
+        posterior = condition(start, Diagonal(torch.ones(5)), known)
+        assert posterior.mean is posterior.mean
+        assert posterior.variance is posterior.variance
+        with torch.no_grad():
+            assert posterior.mean is posterior.mean
+            assert posterior.taken is posterior.taken
+    plain = condition(mean.detach(), Diagonal(torch.ones(5)), known)
+    with torch.no_grad():
+        first = plain.mean
+    assert plain.mean is first  # nothing has a gradient

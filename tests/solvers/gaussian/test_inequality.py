@@ -156,8 +156,8 @@ def test_monotone_profiles_are_the_best_of_all_pools(rising):
 def test_long_monotone_profiles_meet_the_conditions_of_the_optimum():
     """Necessary and sufficient for a convex problem: a level, and forces between neighbours that never pull.
 
-    With g_i = (y_i - mu_i) / d_i + level w_i, cumulative sums of g are the forces: 0 in all, at most 0 throughout, and 0
-    where the profile rises.
+    With g_i = (y_i - mu_i) / d_i + level w_i, cumulative sums of g are the forces: 0 in all, at most 0 throughout, and
+    0 where the profile rises.
     """
     for seed in range(400):
         generator = torch.Generator().manual_seed(seed)

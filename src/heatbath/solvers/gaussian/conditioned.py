@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 import torch
 from torch import Generator, Tensor
@@ -20,6 +19,7 @@ from heatbath.solvers.gaussian.covariance import (
 from heatbath.solvers.gaussian.density import log_density
 from heatbath.solvers.gaussian.dependent import untangled
 from heatbath.solvers.gaussian.factor import Factor, factorise
+from heatbath.solvers.gaussian.kept import kept
 from heatbath.solvers.gaussian.likelihood import pointwise_log_likelihood
 from heatbath.solvers.gaussian.protocol import Covariance, given, magnitude
 from heatbath.solvers.gaussian.shapes import broadcast, fitting, tensor
@@ -132,12 +132,12 @@ class ConditionedGaussian:
     innovation: Tensor
     factor: Factor
 
-    @cached_property
+    @kept
     def mean(self) -> Tensor:
         """Shape `(..., n)`."""
         return self._pull(self.prior_mean, self.constraint.rhs, self.innovation)
 
-    @cached_property
+    @kept
     def variance(self) -> Tensor:
         """Of each point, at least 0, shape `(..., n)`."""
         taken = self.taken
@@ -151,6 +151,12 @@ class ConditionedGaussian:
         return left.expand(self.shape)
 
     @property
+    def traced(self) -> bool:
+        """Whether gradients flow into any of what it was made of: each leaves its mark in one of these."""
+        parts = (self.prior_mean, self.cross, self.innovation, self.factor.whitener)
+        return any(part.requires_grad for part in parts)
+
+    @property
     def shape(self) -> tuple[int, ...]:
         """Of `mean` and `variance`: the batch axes of all that went in, and n."""
         batches = (self.prior_mean.shape[:-1], self.innovation.shape[:-1], self.cross.shape[:-2])
@@ -161,7 +167,7 @@ class ConditionedGaussian:
         """`variance`, by its name in the contracts."""
         return self.variance
 
-    @cached_property
+    @kept
     def taken(self) -> Tensor:
         """W, a column for each row of the factor: Sigma' = Sigma - W W^T."""
         return self.factor.whiten_columns(self.cross)
