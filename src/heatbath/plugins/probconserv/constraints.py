@@ -41,14 +41,20 @@ class BoundMass:
         """The law given b; float64. Raises as `solvers.gaussian.condition` does."""
         return as_gaussian(self.solver.solve(self._problem(belief)).value)
 
-    def chi_square(self, belief: Gaussian) -> Tensor:
-        """(w . mean - b)^2 / (w . Sigma w): how far the law is from what is known, in its own variances, `(batch,)`."""
+    def chi_square(self, belief: Gaussian) -> Tensor | None:
+        """(w . mean - b)^2 / (w . Sigma w): how far the law is from what is known, in its own variances, `(batch,)`.
+
+        None where the solver does not record it.
+        """
+        if "chi_square" not in self.solver.records:
+            return None
         found: Tensor = self.solver.solve(self._problem(belief), record=frozenset({"chi_square"})).trace["chi_square"]
         return found
 
     def _problem(self, belief: Gaussian) -> Conditioning:
+        """In the contracts' terms, for any solver: the noise of one row is a variance."""
         known = self.constraint
-        return Conditioning(belief, known.rows, known.rhs, 0.0 if known.noise is None else known.noise)
+        return Conditioning(belief, known.rows, known.rhs, 0.0 if known.noise is None else known.noise.variance())
 
 
 class Mass:
@@ -102,8 +108,9 @@ class SmoothBoundMass(BoundMass):
     """of the smoothing: as the solver checks what it does itself"""
 
     def condition(self, belief: Gaussian) -> Gaussian:
-        smooth = smoothed(belief, self.correlation, check=self.check)
-        return as_gaussian(self.solver.solve(self._problem(smooth)).value)  # type: ignore[arg-type]
+        # As a `Gaussian`, a variance less n - 2 columns, which any solver reads; the law itself only ours would.
+        smooth = smoothed(belief, self.correlation, check=self.check).gaussian()
+        return as_gaussian(self.solver.solve(self._problem(smooth)).value)
 
 
 def smoothed(belief: Gaussian, correlation: float, *, check: bool = True) -> ConditionedGaussian:

@@ -187,13 +187,17 @@ class Forecasting:
         return self.metrics(StepContext(clock, values, "evaluate"))
 
     def _conflicts(self) -> dict[str, float]:
-        """How far the model was from the known mass, in its own variances: squared deviations."""
+        """How far the model was from the known mass, in its own variances: squared deviations.
+
+        Left out where the constraint, or its solver, does not tell.
+        """
         given = self._tested(list(self.law.tests))
         bound = self.constraint.at(given.facts)
-        if not hasattr(bound, "chi_square"):
+        found = bound.chi_square(merged(given.members)) if hasattr(bound, "chi_square") else None
+        if found is None:
             return {}
-        found = bound.chi_square(merged(given.members)).tolist()
-        return {f"{self._label(value)}/chi_square": number for value, number in zip(self.law.tests, found, strict=True)}
+        values = zip(self.law.tests, found.tolist(), strict=True)
+        return {f"{self._label(value)}/chi_square": number for value, number in values}
 
     def _tested(self, tests: list[float]) -> Forecasts:
         parameter = torch.tensor(tests, dtype=torch.float64, device=self.device)
