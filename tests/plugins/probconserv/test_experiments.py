@@ -4,8 +4,16 @@ import pytest
 import torch
 
 from heatbath import run
+from heatbath.core.config import read_run, to_argv
 from heatbath.core.errors import ConfigError, InvalidInput
+from heatbath.core.hookspecs import Component
+from heatbath.core.runs import Run
+from heatbath.plugins.probconserv.constraints import BoundMass
+from heatbath.solvers.gaussian import LinearConstraint
+from heatbath.solvers.gaussian.options import Conditioner as ConditionerOptions
+from heatbath.solvers.gaussian.solver import Conditioner
 from heatbath.testing import check_experiment, check_plugin
+from tests.making import make_plugin
 
 SMALL = {
     "model": {"use": "deep-ensemble", "members": 2, "hidden": 8, "layers": 1},
@@ -74,3 +82,33 @@ def test_conditioning_conserves_and_costs_no_likelihood(host, tmp_path, name):
     assert made.metrics["log_likelihood"] >= before["log_likelihood"] - 0.005
     assert made.metrics["mahalanobis_error"] <= before["mahalanobis_error"] * 1.02
     assert torch.isfinite(torch.tensor(list(made.metrics.values()))).all()
+
+
+@pytest.mark.parametrize("rule", ["trapezoid", "left", "right", "simpson"])
+def test_the_told_mass_and_the_baselines_follow_the_rule(host, tmp_path, rule):
+    """A true field meets what a model is told of it, by whatever rule; and so do the baselines at the end."""
+    given = {**SMALL, "constraint": {"use": "mass", "rule": rule}}
+    config, plan, _ = read_run(host, "probconserv.pme", to_argv(given))
+    task = Run(host, "probconserv.pme", config, plan, tmp_path).task
+    batch = task._batch()
+    bound, members = batch["constraint"], SMALL["model"]["members"]
+    assert len(batch["target"]) == members * SMALL["slices"]
+    assert float(bound.residual(batch["target"].double()).abs().max()) < 1e-6  # the target is float32
+    columns = task.references()
+    assert max(columns[name]["conservation_error"] for name in ("HardC", "with diffusion")) < 1e-12
+
+
+def test_a_constraint_without_a_rule_is_told_the_trapezoid(host, tmp_path, parts):
+    class Total:
+        needs = frozenset({"fact:grid", "fact:mass"})
+
+        def __init__(self, options, setup): ...
+
+        def at(self, values):
+            known = LinearConstraint.quadrature(values["fact:grid"], values["fact:mass"])
+            return BoundMass(known, Conditioner(ConditionerOptions(), None))
+
+    target = f"{parts('acme_parts', Total=Total)}:Total"
+    host.add(make_plugin(register_constraints=[Component("acme/total", "total", target)]), "acme")
+    made = run("probconserv.pme", host=host, steps=2, runs=str(tmp_path), constraint="acme/total", **SMALL)
+    assert made.metrics["conservation_error"] < 1e-12

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import torch
 from torch import Generator, Tensor
@@ -58,8 +58,10 @@ class Forecasting:
         self._check_ranges()
         self.model = setup.build("model", options.model, features=3)
         self.constraint: Constraint = setup.build("constraint", options.constraint, KNOWN)
+        named = getattr(options.constraint.options, "rule", None)
+        self.rule: str = named if named in get_args(opt.Rule) else opt.Mass.rule
         self.baselines: dict[str, Constraint] = {
-            name: setup.build(f"baselines.{choice}", Pick("constraints", choice), KNOWN)
+            name: setup.build(f"baselines.{choice}", Pick("constraints", choice, {"rule": self.rule}), KNOWN)
             for name, choice in BASELINES.items()
         }
         self.learning_rate = setup.build("learning_rate", options.learning_rate)
@@ -99,7 +101,8 @@ class Forecasting:
     def _batch(self) -> dict[str, Any]:
         """Fields of all members at one random time each, `(members slices, points)`.
 
-        The mass that a constraint is told is the quadrature of the target: on these few places the exact one is off.
+        The mass that a constraint is told is the quadrature of the target, by the constraint's own rule: on these few
+        places the exact one is off.
         """
         members, how = self.model.members, self.options
         drawn = parameters(self.law, members * how.slices, self.generator)
@@ -108,7 +111,7 @@ class Forecasting:
         inputs = self._scaled(fields.parameter.unsqueeze(1), fields.t, fields.x).unflatten(0, (members, -1))
         mean, variance = (part.unflatten(1, (how.slices, -1)) for part in self.model(inputs.flatten(1, 2)))
         law = stacked(Gaussian(mean, variance))
-        facts = {"fact:grid": fields.x, "fact:mass": (weights("trapezoid", fields.x) * target).sum(1)}
+        facts = {"fact:grid": fields.x, "fact:mass": (weights(self.rule, fields.x) * target).sum(1)}
         return {
             "inputs": inputs.flatten(0, 1),
             "belief": law,
