@@ -210,3 +210,48 @@ def test_fields_of_another_size_have_no_density_and_no_residual():
         batch.log_prob(ONES.expand(2, N))
     with pytest.raises(InvalidInput, match="`draws` must be at least 0, got -1"):
         batch.sample(-1, torch.Generator())
+
+
+def spoilt(values, at, value):
+    values = values.clone()
+    values[at] = value
+    return values
+
+
+NAN, INF = float("nan"), float("inf")
+FIVE, UNIT = torch.ones(5, dtype=torch.float64), torch.eye(5, dtype=torch.float64)
+LOW_RANK = torch.ones(5, 2, dtype=torch.float64)
+FIRST = {
+    "points": lambda: LinearConstraint.points([0], torch.tensor([1.0]), 5),
+    "sparse": lambda: LinearConstraint.sparse(UNIT[:1].to_sparse(), torch.tensor([1.0])),
+    "two rows": lambda: LinearConstraint.points([0, 1], torch.tensor([1.0, 2.0]), 5),
+}
+UNSEEN_BY_THE_ROWS = {
+    "mean": lambda bad: (spoilt(FIVE, 3, bad), Diagonal(FIVE)),
+    "variance": lambda bad: (FIVE, Diagonal(spoilt(FIVE, 3, bad))),
+    "spread": lambda bad: (FIVE, DiagonalPlusLowRank(FIVE, spoilt(LOW_RANK, (3, 1), bad))),
+    "on the diagonal": lambda bad: (FIVE, Dense(spoilt(UNIT, (3, 3), bad))),
+    "off the diagonal, beside the row": lambda bad: (FIVE, Dense(spoilt(UNIT, (3, 0), bad))),
+    "off the diagonal, elsewhere": lambda bad: (FIVE, Dense(spoilt(UNIT, (3, 4), bad))),
+    "what observations took": lambda bad: (FIVE, Downdated(Diagonal(9 * FIVE), spoilt(LOW_RANK, (3, 1), bad))),
+    "a block": lambda bad: (FIVE, BlockDiagonal(Dense(spoilt(UNIT, (3, 4), bad).unsqueeze(0)))),
+    "a conditioned law": lambda bad: (
+        FIVE,
+        condition(FIVE, Dense(spoilt(UNIT, (3, 4), bad)), FIRST["points"](), check=False).covariance,
+    ),
+}
+
+
+@pytest.mark.parametrize("rows", FIRST)
+@pytest.mark.parametrize("bad", [NAN, INF, -INF])
+@pytest.mark.parametrize("where", UNSEEN_BY_THE_ROWS)
+def test_what_is_not_finite_is_refused_wherever_it_is(where, bad, rows):
+    mean, law = UNSEEN_BY_THE_ROWS[where](bad)
+    with pytest.raises(InvalidInput, match=r"NaN|infinite|negative"):
+        condition(mean, law, FIRST[rows]())
+
+
+def test_numbers_whose_sum_overflows_are_no_fault():
+    mean = torch.tensor([0.0, 1e308, 1e308, 1e308, 0.0], dtype=torch.float64)
+    found = condition(mean, Diagonal(FIVE), FIRST["points"]()).mean
+    assert found.tolist() == [1.0, 1e308, 1e308, 1e308, 0.0]

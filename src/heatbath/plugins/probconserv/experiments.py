@@ -59,7 +59,7 @@ class Forecasting:
         self.model = setup.build("model", options.model, features=3)
         self.constraint: Constraint = setup.build("constraint", options.constraint, KNOWN)
         named = getattr(options.constraint.options, "rule", None)
-        self.rule: str = named if named in get_args(opt.Rule) else opt.Mass.rule
+        self.rule: str = str(named) if named in get_args(opt.Rule) else opt.Mass.rule
         self.baselines: dict[str, Constraint] = {
             name: setup.build(f"baselines.{choice}", Pick("constraints", choice, {"rule": self.rule}), KNOWN)
             for name, choice in BASELINES.items()

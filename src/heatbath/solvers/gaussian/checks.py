@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -11,7 +12,7 @@ from heatbath.core.contracts import Gaussian
 from heatbath.core.errors import InvalidInput
 from heatbath.solvers.gaussian.constraint import LinearConstraint
 from heatbath.solvers.gaussian.dependent import DEPENDENT
-from heatbath.solvers.gaussian.protocol import Covariance, given, magnitude
+from heatbath.solvers.gaussian.protocol import Covariance, given, magnitude, others
 from heatbath.solvers.gaussian.rows import complaint_of
 from heatbath.solvers.gaussian.shapes import fitting, tensor
 
@@ -73,15 +74,27 @@ def fit(mean: Tensor, covariance: Covariance, constraint: LinearConstraint) -> N
     fitting(mean=mean.shape[:-1], covariance=given(covariance).shape[:-1], constraint=constraint.batch)
 
 
-def sound(covariance: Covariance, constraint: LinearConstraint, S: Tensor, innovation: Tensor, regular: Tensor) -> bool:
+def sound(
+    mean: Tensor,
+    covariance: Covariance,
+    constraint: LinearConstraint,
+    cross: Tensor,
+    S: Tensor,
+    innovation: Tensor,
+    regular: Tensor,
+) -> bool:
     """Whether all is well, S being `regular`: the one read of `condition`."""
-    return bool(_flag(covariance, constraint, S, innovation) & regular)
+    computed = (S, innovation, mean, *others(covariance, cross))
+    return bool(_flag(covariance, constraint, computed) & regular)
 
 
 @torch.no_grad()
-def _flag(covariance: Covariance, constraint: LinearConstraint, S: Tensor, innovation: Tensor) -> Tensor:
-    """A minimum carries NaN along, and a variance or mean that is not finite shows in S or in the innovation."""
-    flag = _all_positive(covariance) & S.isfinite().all() & innovation.isfinite().all()
+def _flag(covariance: Covariance, constraint: LinearConstraint, computed: Sequence[Tensor]) -> Tensor:
+    """Extremes and sums carry NaN and infinity along, each in one pass without a field's worth of flags.
+
+    A sum may overflow where no number does; the slow look then finds nothing wrong.
+    """
+    flag = _all_positive(covariance) & torch.stack([values.sum() for values in computed]).isfinite().all()
     rows = constraint.rows.sound()
     if rows is not None:
         flag = flag & rows
@@ -89,13 +102,16 @@ def _flag(covariance: Covariance, constraint: LinearConstraint, S: Tensor, innov
 
 
 def _all_positive(covariance: Covariance) -> Tensor:
-    """One pass without a field's worth of flags; a batch of no fields has no minimum."""
+    """And finite; a batch of no fields has no extremes."""
     numbers = given(covariance)
-    return numbers.amin() >= 0 if numbers.numel() else (numbers >= 0).all()
+    if not numbers.numel():
+        return (numbers >= 0).all()
+    lowest, highest = numbers.aminmax()
+    return (lowest >= 0) & (highest < torch.inf)
 
 
 @torch.no_grad()
-def refuse_bad_numbers(mean: Tensor, covariance: Covariance, constraint: LinearConstraint) -> None:
+def refuse_bad_numbers(mean: Tensor, covariance: Covariance, constraint: LinearConstraint, cross: Tensor) -> None:
     """The slow look, once something is known to be wrong.
 
     Raises:
@@ -120,6 +136,8 @@ def refuse_bad_numbers(mean: Tensor, covariance: Covariance, constraint: LinearC
         raise InvalidInput(complaint_of(constraint.rows))
     if not bool(constraint.rows.transposed().isfinite().all()):
         raise InvalidInput("the constraint's rows have values that are NaN or infinite")
+    if bad := sum(int((~values.isfinite()).sum()) for values in others(covariance, cross)):
+        raise InvalidInput(f"covariance has {bad} values beside its variances that are NaN or infinite")
 
 
 @torch.no_grad()

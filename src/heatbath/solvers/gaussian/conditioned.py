@@ -21,7 +21,7 @@ from heatbath.solvers.gaussian.dependent import untangled
 from heatbath.solvers.gaussian.factor import Factor, factorise
 from heatbath.solvers.gaussian.kept import kept
 from heatbath.solvers.gaussian.likelihood import pointwise_log_likelihood
-from heatbath.solvers.gaussian.protocol import Covariance, given, magnitude
+from heatbath.solvers.gaussian.protocol import Covariance, given, magnitude, others
 from heatbath.solvers.gaussian.shapes import broadcast, fitting, tensor
 
 ROUND_OFF = 1e-13
@@ -71,7 +71,7 @@ def condition(
         S = S + constraint.noise.times(unit)
     innovation = constraint.rows.matvec(mean) - constraint.rhs
     factor = factorise(S)
-    if check and not checks.sound(covariance, constraint, S, innovation, factor.sound):
+    if check and not checks.sound(mean, covariance, constraint, cross, S, innovation, factor.sound):
         return _with_care(mean, covariance, constraint, cross, S, innovation, factor)
     return ConditionedGaussian(mean, covariance, constraint, cross, innovation, factor)
 
@@ -86,7 +86,7 @@ def _with_care(
     factor: Factor,
 ) -> ConditionedGaussian:
     """The slow way, where something is wrong or rows depend on each other."""
-    checks.refuse_bad_numbers(mean, covariance, constraint)
+    checks.refuse_bad_numbers(mean, covariance, constraint, cross)
     checks.refuse_indefinite(covariance, constraint)
     if S.shape[-1] > 1:
         cross, factor, least = untangled(covariance, constraint)
@@ -323,6 +323,9 @@ class PosteriorCovariance:
 
     def given(self) -> Tensor:
         return given(self.posterior.prior)
+
+    def others(self) -> tuple[Tensor, ...]:
+        return (*others(self.posterior.prior, self.posterior.cross), self.posterior.taken)
 
     def draw(self, shape: tuple[int, ...], generator: Generator) -> Tensor:
         before = self.posterior.prior.draw(shape, generator)

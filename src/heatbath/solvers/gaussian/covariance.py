@@ -15,7 +15,7 @@ from torch import Generator, Tensor
 
 from heatbath.core.contracts import Gaussian
 from heatbath.core.errors import InvalidInput
-from heatbath.solvers.gaussian.protocol import Covariance, given, magnitude, root_times
+from heatbath.solvers.gaussian.protocol import Covariance, given, magnitude, others, root_times
 from heatbath.solvers.gaussian.root import symmetric_root
 from heatbath.solvers.gaussian.shapes import fitting, stacked, tensor
 
@@ -45,6 +45,9 @@ class Diagonal:
 
     def root_times(self, vectors: Tensor) -> Tensor:
         return self.d.sqrt().unsqueeze(-1) * vectors
+
+    def others(self) -> tuple[Tensor, ...]:
+        return ()
 
     def variance(self) -> Tensor:
         return self.d
@@ -104,6 +107,9 @@ class DiagonalPlusLowRank:
     def given(self) -> Tensor:
         return self.d
 
+    def others(self) -> tuple[Tensor, ...]:
+        return (self.factor,)
+
     def draw(self, shape: Sequence[int], generator: Generator) -> Tensor:
         own = self.d.sqrt() * _normal(shape, self.d, generator)
         common = _normal((*shape[:-1], self.factor.shape[-1], 1), self.d, generator)
@@ -154,6 +160,9 @@ class Dense:
 
     def variance(self) -> Tensor:
         return self.matrix.diagonal(dim1=-2, dim2=-1)
+
+    def others(self) -> tuple[Tensor, ...]:
+        return (self.matrix,)
 
     def draw(self, shape: Sequence[int], generator: Generator) -> Tensor:
         noise = _normal(shape, self.matrix, generator).unsqueeze(-1)
@@ -227,6 +236,9 @@ class BlockDiagonal:
 
     def given(self) -> Tensor:
         return given(self.blocks).flatten(-2)
+
+    def others(self) -> tuple[Tensor, ...]:
+        return others(self.blocks, self.blocks.variance())
 
     def draw(self, shape: Sequence[int], generator: Generator) -> Tensor:
         return self.blocks.draw((*shape[:-1], self.count, self.blocks.n), generator).flatten(-2)
@@ -318,6 +330,9 @@ class Downdated:
 
     def given(self) -> Tensor:
         return given(self.base)
+
+    def others(self) -> tuple[Tensor, ...]:
+        return (*others(self.base, self.base.variance()), self.factor)
 
     def draw(self, shape: Sequence[int], generator: Generator) -> Tensor:
         return Dense(dense(self)).draw(shape, generator)

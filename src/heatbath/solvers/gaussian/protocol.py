@@ -11,9 +11,10 @@ from torch import Generator, Tensor
 class Covariance(Protocol):
     """What conditioning asks of Sigma, n by n.
 
-    Three methods more are used where a class has them: `root_times(vectors)`, A^T V for a root A A^T = Sigma, shape
+    Four methods more are used where a class has them: `root_times(vectors)`, A^T V for a root A A^T = Sigma, shape
     `(..., k, m)`, and `magnitude()`, the variances that round-off is measured by, where `variance()` is a difference;
-    `given()`, the numbers that must not be negative, where they are not `variance()`.
+    `given()`, the numbers that must not be negative, where they are not `variance()`; `others()`, a tuple of
+    all other numbers that it was made of, which must be finite.
     """
 
     @property
@@ -53,4 +54,11 @@ def magnitude(covariance: Covariance) -> Tensor:
 def given(covariance: Covariance) -> Tensor:
     """The numbers of `covariance` that must not be negative."""
     found: Tensor = getattr(covariance, "given", covariance.variance)()
+    return found
+
+
+def others(covariance: Covariance, cross: Tensor) -> tuple[Tensor, ...]:
+    """The numbers of `covariance` beside `given`; Sigma G^T, `cross`, stands for one that does not tell."""
+    known = getattr(covariance, "others", None)
+    found: tuple[Tensor, ...] = (cross,) if known is None else known()
     return found
