@@ -212,3 +212,54 @@ def test_laws_are_registered(host):
 
     assert set(host.names("envs", "conservation-law")) == {"heat", "porous-medium", "stefan", "advection", "burgers"}
     assert build(host, "envs", "stefan", diffusivity=0.5).diffusivity == 0.5
+
+
+def test_the_stefan_flux_at_time_0():
+    """Its limit: what flows in is infinite at first, away from the end there is nothing yet. Neither is NaN."""
+    law = Stefan()
+    x = torch.tensor([0.0, 1e-12, 0.5, 1.0], dtype=torch.float64)
+    assert law.flux(0.6, 0.0, x).tolist() == [float("inf"), 0.0, 0.0, 0.0]
+    early = law.flux(0.6, 1e-200, x)
+    assert early[0] > 1e99
+    assert early[1:].tolist() == [0.0, 0.0, 0.0]
+    p = torch.tensor(0.6, dtype=torch.float64, requires_grad=True)
+    (gradient,) = torch.autograd.grad(law.flux(p, 0.0, x)[1:].sum(), p)
+    assert float(gradient) == 0.0
+
+
+@pytest.mark.parametrize("law", [PorousMedium(), Stefan()], ids=lambda law: law.name)
+def test_gradients_are_numbers_on_both_sides_of_the_front(law):
+    """Ahead of it the solution is 0 whatever the parameter is."""
+    value = 3.0 if isinstance(law, PorousMedium) else 0.6
+    p = torch.tensor(value, dtype=torch.float64, requires_grad=True)
+    t = torch.tensor([0.5 * law.end], dtype=torch.float64, requires_grad=True)
+    x = torch.linspace(*law.domain, 41, dtype=torch.float64)
+    for found in (law.solution(p, t, x), law.flux(p, t, x)):
+        for wanted in (p, t):
+            (whole,) = torch.autograd.grad(found.sum(), wanted, retain_graph=True)
+            (ahead,) = torch.autograd.grad(found[-1], wanted, retain_graph=True)
+            assert torch.isfinite(whole).all()
+            assert float(ahead) == 0.0
+    behind = x[x < 0.1]
+
+    def near(p, t):
+        return law.solution(p, t, behind)
+
+    assert torch.autograd.gradcheck(near, (p, t))
+
+
+@pytest.mark.parametrize("kind", ["array", "list", "tuple", "numpy number"])
+def test_arguments_of_other_kinds_are_numbers_too(kind):
+    numpy = pytest.importorskip("numpy")
+    places = [0.1, 0.2, 0.7]
+    made = {
+        "array": numpy.array(places), "list": places, "tuple": tuple(places), "numpy number": numpy.float64(0.2)
+    }[kind]  # fmt: skip
+    expected = PorousMedium().solution(2.0, 0.5, torch.as_tensor(made, dtype=torch.float64))
+    assert torch.equal(PorousMedium().solution(2.0, 0.5, made), expected)
+
+
+@pytest.mark.parametrize("wrong", ["a", None, ["a"], [[1.0], [1.0, 2.0]], 1j])
+def test_what_is_no_number_is_refused(wrong):
+    with pytest.raises(InvalidInput, match="`x` must be a number or a tensor of them"):
+        PorousMedium().solution(2.0, 0.5, wrong)

@@ -71,7 +71,10 @@ class PorousMedium(ExactLaw):
         return torch.ones_like(parameter)
 
     def _solution(self, p: Tensor, t: Tensor, x: Tensor) -> Tensor:
-        return (p * (t - x).clamp_min(0.0)).pow(1 / p)
+        depth = t - x
+        dry = depth <= 0
+        # The root's slope at 0 is infinite: ahead of the front it must not be asked for, so that gradients are 0 there.
+        return (p * depth.masked_fill(dry, 1.0)).pow(1 / p).masked_fill(dry, 0.0)
 
     def _flux(self, p: Tensor, t: Tensor, x: Tensor) -> Tensor:
         return self._solution(p, t, x)
@@ -93,7 +96,7 @@ class Stefan(ExactLaw):
 
     u = 1 - c erf(x / (2 sqrt(k_max t))) up to the front alpha sqrt(t), where it jumps from u* to 0. With the root z of
     u* erf(z) z exp(z^2) = (1 - u*) / sqrt(pi): alpha = 2 sqrt(k_max) z, c = (1 - u*) / erf(z). The total is
-    2 c sqrt(k_max t / pi). Holds while the front is inside.
+    2 c sqrt(k_max t / pi). Holds while the front is inside. The flux through the left end is infinite at t = 0.
 
     Reference:
         Hansen et al., ICML 2023, section 4.3, with any k_max.
@@ -134,8 +137,11 @@ class Stefan(ExactLaw):
     def _flux(self, p: Tensor, t: Tensor, x: Tensor) -> Tensor:
         z = stefan_root(p)
         c = (1 - p) / torch.erf(z)
-        slope = c * (self.diffusivity / (math.pi * t)).sqrt() * torch.exp(-x.square() / (4 * self.diffusivity * t))
-        return torch.where(x <= 2 * z * (self.diffusivity * t).sqrt(), slope, 0.0)
+        start, ahead = t == 0, x > 2 * z * (self.diffusivity * t).sqrt()
+        later = torch.where(start, 1.0, t)  # a quotient by 0 would spoil gradients even where it is not chosen
+        slope = c * (self.diffusivity / (math.pi * later)).sqrt()
+        slope = slope * torch.exp(-x.square() / (4 * self.diffusivity * later))
+        return torch.where(ahead, 0.0, torch.where(start, torch.inf, slope))
 
     def _mass(self, p: Tensor, t: Tensor) -> Tensor:
         return 2 * (1 - p) / torch.erf(stefan_root(p)) * (self.diffusivity * t / math.pi).sqrt()

@@ -47,7 +47,7 @@ class Law(Protocol):
 
 
 Number = Any
-"""A tensor or a number."""
+"""A tensor, a number, or what torch makes a tensor of: an array, nested lists."""
 
 
 class ExactLaw:
@@ -73,7 +73,7 @@ class ExactLaw:
         """u(t, x), in the shape that the arguments broadcast to.
 
         Raises:
-            InvalidInput: for arguments outside of the law's ranges.
+            InvalidInput: for arguments outside of the law's ranges, or that are no numbers.
         """
         p, t, x = self._arguments(parameter, t, x, check=check)
         return self._solution(p, t, x)
@@ -107,10 +107,8 @@ class ExactLaw:
 
     def _arguments(self, parameter: Number, t: Number, x: Number, check: bool) -> tuple[Tensor, Tensor, Tensor]:
         device = next((item.device for item in (parameter, t, x) if isinstance(item, Tensor)), None)
-        p, t, x = (
-            item.double() if isinstance(item, Tensor) else torch.full((), item, dtype=torch.float64, device=device)
-            for item in (parameter, t, x)
-        )
+        named = {"parameter": parameter, "t": t, "x": x}
+        p, t, x = (_float64(name, item, device) for name, item in named.items())
         if check:
             self._check(p, t, x)
         return p, t, x
@@ -134,6 +132,21 @@ class ExactLaw:
                 f"{self.name}: the exact solution holds until its front leaves the domain, at t = "
                 f"{float(until.min()):.6g} for {self.symbol} = {first:g}; got t = {float(t.max()):.6g}"
             )
+
+
+def _float64(name: str, value: Any, device: torch.device | None) -> Tensor:
+    if isinstance(value, Tensor) and not value.is_complex():
+        return value.double()
+    if isinstance(value, int | float):
+        # Filled in on the device: a copy from the host would be waited for.
+        return torch.full((), value, dtype=torch.float64, device=device)
+    try:
+        if torch.as_tensor(value).is_complex():
+            raise TypeError
+        return torch.as_tensor(value, dtype=torch.float64, device=device)
+    except (TypeError, ValueError, RuntimeError):
+        kind = value.dtype if isinstance(value, Tensor) else type(value).__name__
+        raise InvalidInput(f"`{name}` must be a number or a tensor of them, real, got {kind}: {value!r:.60}") from None
 
 
 def _extremes(values: Tensor) -> str:
