@@ -99,6 +99,21 @@ def test_what_cannot_correct_is_refused(make, message):
         make()
 
 
+@pytest.mark.parametrize(
+    ("variance", "message"),
+    [
+        (lambda y: y - 2, "`variance` must be finite and at least 0, got values from -"),
+        (lambda y: y * float("nan"), "`variance` must be finite and at least 0, got values from nan"),
+        (lambda y: y + float("inf"), "`variance` must be finite and at least 0, got values from inf"),
+        (lambda y: 0.5, "what the function `variance` gives must be a tensor .* got float"),
+    ],
+)
+def test_what_a_function_gives_is_checked_at_each_step(variance, message):
+    y = torch.rand(21, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    with pytest.raises(InvalidInput, match=message):
+        MassCorrection(W, lambda t: 0.3, variance)(0.0, y, {})
+
+
 def test_single_precision_stays_single():
     y = torch.rand(3, 21)
     corrected = MassCorrection(W, lambda t: torch.tensor([0.3, 0.4, 0.5]))(0.0, y, {})

@@ -255,3 +255,37 @@ def test_numbers_whose_sum_overflows_are_no_fault():
     mean = torch.tensor([0.0, 1e308, 1e308, 1e308, 0.0], dtype=torch.float64)
     found = condition(mean, Diagonal(FIVE), FIRST["points"]()).mean
     assert found.tolist() == [1.0, 1e308, 1e308, 1e308, 0.0]
+
+
+GENERATOR = torch.Generator().manual_seed(0)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda law: law.sample(2, None), "`generator` must be a `torch.Generator`, got NoneType; .*manual_seed"),
+        (lambda law: law.covariance.draw((2, N), None), "`generator` must be a `torch.Generator`, got NoneType"),
+        (lambda law: Diagonal(ONES).draw((2, N), None), "`generator` must be a `torch.Generator`, got NoneType"),
+        (lambda law: law.sample(2, 5), "`generator` must be a `torch.Generator`, got int"),
+        (lambda law: law.sample("a", GENERATOR), "`draws` must be an integer, how many, got 'a'"),
+        (lambda law: law.sample(2.0, GENERATOR), "`draws` must be an integer, how many, got 2.0"),
+        (lambda law: law.sample(True, GENERATOR), "`draws` must be an integer, how many, got True"),
+        (lambda law: law.sample(-1, GENERATOR), "`draws` must be at least 0, got -1"),
+        (
+            lambda law: LinearConstraint.quadrature(X, 1.0, rule=["a"]),
+            r"`rule` must be one of cells, left, right, simpson, trapezoid, got \['a'\]",
+        ),
+        (lambda law: LinearConstraint.quadrature(X, 1.0, rule=None), "`rule` must be one of .* got None"),
+    ],
+)
+def test_calls_with_the_wrong_kind_are_refused(call, message):
+    before = torch.random.get_rng_state()
+    with pytest.raises(InvalidInput, match=message):
+        call(condition(ONES, Diagonal(ONES), mass()))
+    assert torch.equal(before, torch.random.get_rng_state())
+
+
+def test_integers_of_numpy_count_draws():
+    numpy = pytest.importorskip("numpy")
+    law = condition(ONES, Diagonal(ONES), mass())
+    assert law.sample(numpy.int64(2), torch.Generator().manual_seed(0)).shape == (2, N)

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from heatbath.core.errors import InvalidInput
 from heatbath.solvers.gaussian import Diagonal, LinearConstraint, condition
+from heatbath.solvers.gaussian.shapes import tensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +19,9 @@ class MassCorrection:
     """y <- the mean of N(y, diag(variance)), given w . y = mass(t): an `on_step` for any solver of `ode`.
 
     After each accepted step the state has the right total to round-off, where a scheme that does not conserve drifts.
-    No synchronisation while it steps: `weights` and a `variance` that is a tensor are checked when it is made.
+    No synchronisation while it steps: `weights` and a `variance` that is a tensor are checked when it is made. What a
+    function gives is checked at each step where that costs no wait, on the CPU; on an accelerator it is trusted, and a
+    negative or NaN variance there gives a wrong state.
 
     Args:
         weights: w, quadrature weights, shape `(n,)`.
@@ -28,7 +31,8 @@ class MassCorrection:
             is kept first of all.
 
     Raises:
-        InvalidInput: for weights that are all 0 or not finite, and variances that are negative or not finite.
+        InvalidInput: for weights that are all 0 or not finite, and variances that are negative or not finite, or no
+            tensor.
 
     >>> weights = torch.full((4,), 0.25, dtype=torch.float64)
     >>> correction = MassCorrection(weights, lambda t: 1.0)
@@ -43,14 +47,11 @@ class MassCorrection:
     def __post_init__(self) -> None:
         if not bool(self.weights.isfinite().all()) or not bool(self.weights.any()):
             raise InvalidInput("`weights` must be finite and not all 0: such a total cannot be changed")
-        if isinstance(self.variance, Tensor) and not bool(((self.variance >= 0) & self.variance.isfinite()).all()):
-            raise InvalidInput(
-                f"`variance` must be finite and at least 0, got values from {float(self.variance.min()):g} to "
-                f"{float(self.variance.max()):g}"
-            )
+        if isinstance(self.variance, Tensor):
+            _check(self.variance)
 
     def __call__(self, t: float, y: Tensor, info: Mapping[str, Any]) -> Tensor:
-        trust = self.variance(y) if callable(self.variance) else self.variance
+        trust = self._trust(y)
         if trust is None:
             law = Diagonal(torch.ones_like(y))
         else:
@@ -58,3 +59,20 @@ class MassCorrection:
             law = Diagonal(trust + (1 - moves))
         known = LinearConstraint.weighted(self.weights, self.mass(t))
         return condition(y, law, known, check=False).mean.to(y.dtype)
+
+    def _trust(self, y: Tensor) -> Tensor | None:
+        if not callable(self.variance):
+            return self.variance
+        trust = self.variance(y)
+        tensor("what the function `variance` gives", trust, "(..., n)", 1)
+        if trust.device.type == "cpu":
+            _check(trust)
+        return trust
+
+
+def _check(variance: Tensor) -> None:
+    if not bool(((variance >= 0) & variance.isfinite()).all()):
+        raise InvalidInput(
+            f"`variance` must be finite and at least 0, got values from {float(variance.min()):g} to "
+            f"{float(variance.max()):g}"
+        )

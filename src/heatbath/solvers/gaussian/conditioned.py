@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from operator import index
+from typing import SupportsIndex
 
 import torch
 from torch import Generator, Tensor
@@ -22,7 +24,7 @@ from heatbath.solvers.gaussian.factor import Factor, factorise
 from heatbath.solvers.gaussian.kept import kept
 from heatbath.solvers.gaussian.likelihood import pointwise_log_likelihood
 from heatbath.solvers.gaussian.protocol import Covariance, given, magnitude, others
-from heatbath.solvers.gaussian.shapes import broadcast, fitting, tensor
+from heatbath.solvers.gaussian.shapes import broadcast, fitting, seeded, tensor
 
 ROUND_OFF = 1e-13
 """Part of the variance that independent points would give a row, below which what is computed is round-off."""
@@ -40,6 +42,9 @@ def condition(
     Only products with Sigma are needed: for one row and a diagonal Sigma the cost is a few passes over the field.
     Rows that depend on each other, or almost, are found and mixed into independent ones (`dependent`); rows that
     contradict each other are an error: what is returned meets the constraint to 1e-12 of its terms.
+
+    What goes in is kept and not copied, where it is float64 already, and the answer's `mean` and `variance` are
+    computed when first asked for: do not change an input in place, hand in a clone of what will be changed.
 
     Symbols: mu, Sigma the law before; G, b the constraint; S, K as above.
 
@@ -208,12 +213,19 @@ class ConditionedGaussian:
 
         Linear in n, without a factor of the singular Sigma'. Without noise each draw meets the constraint to round-off.
 
+        Raises:
+            InvalidInput: for `draws` that are no number of draws, or without a generator: the global one is never drawn
+                from.
+
         Reference:
             Wilson et al., "Pathwise Conditioning of Gaussian Processes", JMLR 2021, equation 12.
         """
-        if draws < 0:
+        if isinstance(draws, bool) or not isinstance(draws, SupportsIndex):
+            raise InvalidInput(f"`draws` must be an integer, how many, got {draws!r}")
+        if index(draws) < 0:
             raise InvalidInput(f"`draws` must be at least 0, got {draws}")
-        shape = (draws, *self.mean.shape)
+        seeded(generator)
+        shape = (index(draws), *self.mean.shape)
         return self._conditioned(self.prior_mean + self.prior.draw(shape, generator), self.constraint.rhs, generator)
 
     def log_prob_pointwise(self, u: Tensor, floor: float = 1e-8) -> Tensor:

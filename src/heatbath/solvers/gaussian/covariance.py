@@ -17,7 +17,7 @@ from heatbath.core.contracts import Gaussian
 from heatbath.core.errors import InvalidInput
 from heatbath.solvers.gaussian.protocol import Covariance, given, magnitude, others, root_times
 from heatbath.solvers.gaussian.root import symmetric_root
-from heatbath.solvers.gaussian.shapes import fitting, stacked, tensor
+from heatbath.solvers.gaussian.shapes import fitting, seeded, stacked, tensor
 
 LOG_2PI = math.log(2 * math.pi)
 ROUND_OFF = 1e-14
@@ -363,4 +363,5 @@ def dense(covariance: Covariance) -> Tensor:
 
 
 def _normal(shape: Sequence[int], like: Tensor, generator: Generator) -> Tensor:
+    seeded(generator)
     return torch.randn(tuple(shape), dtype=like.dtype, device=like.device, generator=generator)

@@ -117,7 +117,7 @@ def weights(rule: str, x: Tensor) -> Tensor:
     Raises:
         InvalidInput: for an unknown rule, or a grid that is too short for any.
     """
-    if rule not in RULES:
+    if not isinstance(rule, str) or rule not in RULES:
         raise InvalidInput(f"`rule` must be one of {', '.join(sorted(RULES))}, got {rule!r}")
     if x.dim() == 0 or x.shape[-1] < 2:
         raise InvalidInput(f"a grid has at least 2 points in its last axis, got shape {tuple(x.shape)}")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Generator, Tensor
 
 from heatbath.core.errors import InvalidInput
 
@@ -65,3 +65,16 @@ def tensor(name: str, value: Any, shape: str, least: int) -> None:
         raise InvalidInput(f"{name} must be real, got {value.dtype}; condition real and imaginary parts each")
     if value.dim() < least:
         raise InvalidInput(f"{name} must have shape {shape}, got {tuple(value.shape)}")
+
+
+def seeded(generator: Any) -> None:
+    """Whether there is a generator to draw from: torch would fall back to its global one.
+
+    Raises:
+        InvalidInput: saying what to pass.
+    """
+    if not isinstance(generator, Generator):
+        raise InvalidInput(
+            f"`generator` must be a `torch.Generator`, got {type(generator).__name__}; "
+            "`torch.Generator(device).manual_seed(0)` is one"
+        )
