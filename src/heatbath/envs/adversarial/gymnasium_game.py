@@ -12,14 +12,11 @@ from gymnasium.spaces import Box, Space
 from gymnasium.spaces.utils import flatten, flatten_space
 
 from heatbath.core.errors import InvalidInput, NotFinite
+from heatbath.envs.adversarial.breakdown import broke_down
 from heatbath.envs.adversarial.faces.moves import ADVERSARY, PLAYERS, PROTAGONIST, numeric, part_of
 from heatbath.envs.adversarial.faces.wrapper import AdversarialWrapper
 from heatbath.envs.adversarial.failures import Failures
 from heatbath.envs.adversarial.game import Array, Flags, Outcome
-
-UNSTABLE = slice(3, 6)
-"""Where MuJoCo counts positions, velocities and accelerations that were not finite (mjtWarning), having put the
-simulation back to its start without a word to its caller. A reset clears the counts."""
 
 
 class GymnasiumGame:
@@ -98,9 +95,9 @@ class GymnasiumGame:
         terminated, truncated, failed = (np.zeros(self.num_envs, dtype=np.bool_) for _ in range(3))
         for index, env in enumerate(self._envs):
             move = {PROTAGONIST: moves[0][index], ADVERSARY: moves[1][index]}
-            seen, reward[index], terminated[index], truncated[index], _ = env.step(move)
+            seen, reward[index], terminated[index], truncated[index], info = env.step(move)
             final[index] = self._vector(seen)
-            failed[index] = not (np.isfinite(final[index]).all() and np.isfinite(reward[index])) or _broken(env)
+            failed[index] = broke_down(env, seen, reward[index], info)
             if failed[index]:
                 final[index], reward[index], terminated[index], truncated[index] = self._last[index], 0.0, False, True
             if terminated[index] or truncated[index]:
@@ -154,7 +151,8 @@ def _made(
                 f"expected a function that gives an environment of gymnasium, it gave {type(env).__name__}"
             )
         env = env if time_limit is None else gymnasium.wrappers.TimeLimit(env, time_limit)
-    return env if disturbance is None else AdversarialWrapper(env, disturbance)
+    # The game counts what fails, of all copies together.
+    return env if disturbance is None else AdversarialWrapper(env, disturbance, failure_rate=1.0)
 
 
 def _all_alike(envs: list[gymnasium.Env[Any, Any]]) -> None:
@@ -181,9 +179,3 @@ def _vectors(what: str, space: Space[Any], dtype: Any) -> Box:
     if not isinstance(flat, Box):
         raise InvalidInput(f"the {what} space {space} cannot be flattened to vectors of one length")
     return Box(flat.low.astype(dtype), flat.high.astype(dtype), dtype=dtype)
-
-
-def _broken(env: gymnasium.Env[Any, Any]) -> bool:
-    """Whether MuJoCo found its state not finite in this episode, which the observation after its reset hides."""
-    counts = getattr(getattr(getattr(env.unwrapped, "data", None), "warning", None), "number", None)
-    return counts is not None and bool(counts[UNSTABLE].any())

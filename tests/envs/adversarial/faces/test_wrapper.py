@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from gymnasium.vector import SyncVectorEnv
 
-from heatbath.core.errors import HeatbathError, InvalidInput
+from heatbath.core.errors import HeatbathError, InvalidInput, NotFinite
 from heatbath.envs.adversarial.faces.disturbances import ActionMixing, ActionReplacement
+from heatbath.envs.adversarial.faces.fixed import FixedAdversary
 from heatbath.envs.adversarial.faces.wrapper import AdversarialWrapper
 from heatbath.envs.adversarial.forces import ForceField
 from tests.envs.adversarial.faces.examples import FACES, FOOT, assert_same, hopper, pendulum, rollout
@@ -140,3 +141,85 @@ class TestAdversarialWrapper:
         env.reset(seed=0)
         with pytest.raises(InvalidInput, match=r"the adversary's move 2 is not in its space Discrete\(2\)"):
             env.step({"protagonist": 0, "adversary": 2})
+
+
+class TestBreakdowns:
+    """Of one environment: said, counted, and not to be learnt from."""
+
+    def test_what_mujoco_resets_in_silence_is_said(self) -> None:
+        env = AdversarialWrapper(
+            gymnasium.make("Hopper-v5", terminate_when_unhealthy=False), ForceField(("foot",), "xz", 1e9)
+        )
+        start = env.reset(seed=0)[0].copy()
+        blown = {"protagonist": np.zeros(3, np.float32), "adversary": np.ones(2)}
+        observation, reward, terminated, truncated, info = env.step(blown)
+        assert (reward, terminated, truncated, info["failed"]) == (0.0, False, True, True)
+        assert_same([observation], [start])
+        env.reset()
+        calm = env.step({"protagonist": np.zeros(3, np.float32), "adversary": np.zeros(2)})
+        assert (calm[3], calm[4]["failed"]) == (False, False)
+        assert env.failures.total == 1
+
+    def test_what_is_not_finite_is_not_handed_on(self) -> None:
+        env = AdversarialWrapper(ThreeSteps(broken_at=2), Pushed())
+        env.reset(seed=0)
+        move = {"protagonist": np.ones(1), "adversary": np.zeros(2)}
+        first = env.step(move)[0]
+        kept = first.copy()
+        first[:] = 99.0  # the learner's own
+        observation, reward, terminated, truncated, info = env.step(move)
+        assert_same([observation], [kept])
+        assert (reward, terminated, truncated, info["failed"]) == (0.0, False, True, True)
+
+    def test_nor_to_a_learner_against_a_fixed_player(self) -> None:
+        env = FixedAdversary(AdversarialWrapper(ThreeSteps(broken_at=1), Pushed()), lambda observation: np.zeros(2))
+        start = env.reset(seed=0)[0]
+        observation, reward, _, truncated, info = env.step(np.ones(1))
+        assert_same([observation], [start])
+        assert (reward, truncated, info["failed"]) == (0.0, True, True)
+
+    def test_a_part_of_a_dict_that_is_not_finite_is_found(self) -> None:
+        class Nested(gymnasium.ObservationWrapper[Any, Any, Any]):
+            def __init__(self, env: Any) -> None:
+                super().__init__(env)
+                parts = {"seen": env.observation_space, "rest": gymnasium.spaces.Discrete(3)}
+                self.observation_space = gymnasium.spaces.Dict(parts)
+
+            def observation(self, observation: Any) -> Any:
+                return {"seen": observation, "rest": 1}
+
+        env = AdversarialWrapper(Nested(ThreeSteps(broken_at=1)), Pushed())
+        env.reset(seed=0)
+        *_, info = env.step({"protagonist": np.ones(1), "adversary": np.zeros(2)})
+        assert info["failed"]
+
+    def test_past_a_rate_the_run_is_stopped(self) -> None:
+        env = AdversarialWrapper(ThreeSteps(broken_at=1), Pushed(), failure_rate=0.001)
+        move = {"protagonist": np.ones(1), "adversary": np.zeros(2)}
+        env.reset(seed=0)
+        env.step(move)
+        env.reset()
+        env.unwrapped.broken_at = 2  # type: ignore[attr-defined]
+        with pytest.raises(NotFinite, match="2 of the last 1000 steps ended in states that are not finite, more than 1"):
+            env.step(move)
+
+    def test_an_environment_that_begins_so_is_an_error_at_once(self) -> None:
+        class Lost(ThreeSteps):
+            def _seen(self) -> Any:
+                return np.full(2, np.nan)
+
+        with pytest.raises(NotFinite, match="begins with an observation that is not finite"):
+            AdversarialWrapper(Lost(), Pushed()).reset(seed=0)
+
+    def test_what_others_mean_by_failed_is_not_a_breakdown(self) -> None:
+        class Parcel(ThreeSteps):
+            def step(self, action: Any) -> Any:
+                return *super().step(action)[:4], {"failed": True}
+
+        env = AdversarialWrapper(Parcel(), Pushed())
+        env.reset(seed=0)
+        assert not env.step({"protagonist": np.ones(1), "adversary": np.zeros(2)})[4]["failed"]
+
+    def test_a_rate_out_of_range_is_refused(self) -> None:
+        with pytest.raises(InvalidInput, match=r"`failure_rate` must lie in \[0, 1\], got 2"):
+            AdversarialWrapper(ThreeSteps(), Pushed(), failure_rate=2)
