@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import heatbath.gym  # noqa: F401  gymnasium knows our ids
 from heatbath.core.errors import NotFinite
 from heatbath.envs.adversarial.faces.single import SingleGame
 from heatbath.envs.adversarial.faces.vector import VectorGame
@@ -50,6 +51,15 @@ class TestBreakdowns:
         assert outcome.failed.tolist() == [False, True]
         assert_same([outcome.final_observation[1]], [start[1]])
         assert not batch.step(np.zeros((2, 3)), np.zeros((2, 2))).failed.any()
+
+    def test_what_an_environment_of_ours_says_is_kept(self) -> None:
+        batch = GymnasiumGame("heatbath/Hopper-v0", 2)
+        start = batch.reset(seed=0)
+        batch._envs[1].unwrapped.game.simulations.qvel[0, 2] = np.nan
+        outcome = batch.step(np.zeros((2, 3)), np.zeros((2, 2)))
+        assert outcome.failed.tolist() == outcome.truncated.tolist() == [False, True]
+        assert_same([outcome.final_observation[1]], [start[1]])
+        assert batch.failures.total == 1
 
     def test_past_a_rate_the_run_is_stopped(self) -> None:
         batch = GymnasiumGame(lambda: ThreeSteps(), 2, Pushed(), failure_rate=0.002)

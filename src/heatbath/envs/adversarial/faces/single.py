@@ -29,6 +29,8 @@ class SingleGame(gymnasium.Env[Array, Mapping[str, Any]]):
         InvalidInput: for a game of several simulations, or a `render_mode` that it does not have.
     """
 
+    tells_failures = True
+
     def __init__(self, game: BatchGame, render_mode: str | None = None) -> None:
         if game.num_envs != 1:
             raise InvalidInput(
