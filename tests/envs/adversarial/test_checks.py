@@ -12,6 +12,7 @@ import pytest
 from heatbath.core.errors import ConformanceError
 from heatbath.core.host import Host
 from heatbath.envs.adversarial.checks import check_game
+from heatbath.envs.adversarial.faces.disturbances import ActionReplacement
 from heatbath.envs.adversarial.faces.ids import PROBLEM, game
 from heatbath.envs.adversarial.game import Outcome
 from heatbath.envs.adversarial.gymnasium_game import GymnasiumGame
@@ -23,6 +24,11 @@ from tests.envs.adversarial.toys import Drift, Pushed, ThreeSteps
 def test_every_registered_simulation_passes(name: str) -> None:
     limit = {"time_limit": 15} if name == "gymnasium" else {"horizon": 15}
     check_game(lambda count: game(name, count, **limit), steps=40)
+
+
+@pytest.mark.parametrize("env_id", ["Pendulum-v1", "MountainCarContinuous-v0"])
+def test_replaced_actions_pass(env_id: str) -> None:
+    check_game(lambda count: GymnasiumGame(env_id, count, ActionReplacement(0.3), time_limit=20))
 
 
 def test_toys_pass() -> None:

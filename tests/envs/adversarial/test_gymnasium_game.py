@@ -7,6 +7,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 import pytest
+from gymnasium.spaces import Box
 
 from heatbath.core.errors import ConfigError, InvalidInput
 from heatbath.core.host import Host
@@ -170,6 +171,26 @@ class TestComponent:
     def test_what_does_not_fit_is_refused(self, options: dict[str, Any], said: str) -> None:
         with pytest.raises((ConfigError, InvalidInput), match=said):
             game("gymnasium", 2, **options)
+
+    def test_an_adversarys_moves_are_scaled_to_what_it_moves_in(self) -> None:
+        batch = GymnasiumGame("Pendulum-v1", 1, ActionReplacement(1.0))
+        assert batch.adversary_space == gymnasium.spaces.Box(-1.0, 1.0, (1,), np.float32)
+        plain = gymnasium.make("Pendulum-v1")
+        batch.reset(seed=2)
+        plain.reset(seed=2)
+        for move, torque in ((0.25, 0.5), (-1.0, -2.0), (7.0, 2.0)):
+            outcome = batch.step(np.zeros((1, 1)), np.array([[move]]))
+            np.testing.assert_array_equal(outcome.observation[0], plain.step(np.array([torque], np.float32))[0])
+
+    @pytest.mark.parametrize("space", [Box(-np.inf, np.inf, (1,)), Box(0, 3, (1,), np.int64)])
+    def test_what_has_no_scale_is_refused(self, space: Box) -> None:
+        def make() -> Any:
+            env = ThreeSteps()
+            env.action_space = space
+            return env
+
+        with pytest.raises(InvalidInput, match="the adversary of a batch moves in a bounded Box of real numbers, .* in"):
+            GymnasiumGame(make, 1, ActionReplacement(0.1))
 
     def test_a_batch_needs_copies_that_are_alike(self) -> None:
         lengths = iter([2, 3])

@@ -23,7 +23,8 @@ class GymnasiumGame:
     """N copies of an environment of gymnasium, a `BatchGame`.
 
     Observations of any space that gymnasium can flatten become vectors of float64. Both players move in Boxes, whose
-    shapes are flattened too. An environment's own time limit is kept.
+    shapes are flattened too; the adversary's is [-1, 1]^l, which is scaled to the Box that it has in the environment,
+    unless that is [-1, 1]^l or [0, 1]^l itself. An environment's own time limit is kept.
 
     Args:
         make: an id that gymnasium knows, or a function that gives a new environment at each call.
@@ -35,7 +36,7 @@ class GymnasiumGame:
 
     Raises:
         InvalidInput: for N or a time limit below 1, a rate outside [0, 1], an id that gymnasium does not know, copies
-            that differ, a space that is not a Box or cannot be made one.
+            that differ, a space that is not a Box or cannot be made one, an adversary without bounds.
 
     >>> from heatbath.envs.adversarial.faces.disturbances import ActionMixing
     >>> game = GymnasiumGame("Pendulum-v1", 2, ActionMixing(0.1))
@@ -67,7 +68,8 @@ class GymnasiumGame:
         self._observed = first.observation_space
         self.observation_space = _vectors("observation", self._observed, np.float64)
         self._acted = (_box(PROTAGONIST, first), _box(ADVERSARY, first))
-        self.protagonist_space, self.adversary_space = (_vectors("action", box, box.dtype) for box in self._acted)
+        self.protagonist_space = _vectors("action", self._acted[0], self._acted[0].dtype)
+        self.adversary_space, self._centre, self._radius = _scaled(self._acted[1], first)
         self._last = np.zeros((num_envs, *self.observation_space.shape))
         if render_mode == "rgb_array":
             self.frame, self.frames_per_second = self._picture, float(first.metadata.get("render_fps", 30))
@@ -121,8 +123,10 @@ class GymnasiumGame:
     def _to_env(self, moves: Array, player: int) -> Array:
         """Clipped, and in the shape and the type that the environment knows."""
         box, flat = self._acted[player], (self.protagonist_space, self.adversary_space)[player]
-        numbers = numeric(PLAYERS[player], moves, (self.num_envs, *flat.shape)).reshape(-1, *box.shape)
-        return np.clip(numbers, box.low, box.high).astype(box.dtype)
+        numbers = np.clip(numeric(PLAYERS[player], moves, (self.num_envs, *flat.shape)), flat.low, flat.high)
+        if player:
+            numbers = self._centre + self._radius * numbers
+        return np.clip(numbers.reshape(-1, *box.shape), box.low, box.high).astype(box.dtype)
 
     def _picture(self, index: int) -> Any:
         return self._envs[index].render()
@@ -171,6 +175,20 @@ def _box(player: str, env: gymnasium.Env[Any, Any]) -> Box:
             "AdversarialWrapper(env, ActionReplacement(delta)) plays games of discrete moves one at a time"
         )
     return space
+
+
+def _scaled(box: Box, env: gymnasium.Env[Any, Any]) -> tuple[Box, Array, Array]:
+    """The space of the adversary's moves in a batch, and the centre and the radius that take them to its Box."""
+    if not np.issubdtype(box.dtype, np.floating) or not box.is_bounded():
+        raise InvalidInput(
+            f"the adversary of a batch moves in a bounded Box of real numbers, that of {env} in {box}; "
+            "gymnasium.wrappers.RescaleAction and ClipAction give actions bounds"
+        )
+    flat = _vectors("action", box, box.dtype)
+    if (flat.high == 1).all() and np.isin(flat.low, (-1, 0)).all():
+        return flat, np.zeros(flat.shape), np.ones(flat.shape)
+    low, high = flat.low.astype(np.float64), flat.high.astype(np.float64)
+    return Box(-1.0, 1.0, flat.shape, np.float32), (high + low) / 2, (high - low) / 2
 
 
 def _vectors(what: str, space: Space[Any], dtype: Any) -> Box:
