@@ -48,6 +48,22 @@ class TestAdversarialWrapper:
         env.reset()
         assert not data.xfrc_applied.any()
 
+    def test_forces_reach_an_environment_that_makes_its_data_anew_at_a_reset(self) -> None:
+        hopper_v5 = pytest.importorskip("gymnasium.envs.mujoco.hopper_v5")
+        mujoco = pytest.importorskip("mujoco")
+
+        class Fresh(hopper_v5.HopperEnv):  # type: ignore[misc, name-defined]
+            def reset(self, **chosen: Any) -> Any:
+                self.data = mujoco.MjData(self.model)
+                return super().reset(**chosen)
+
+        env, usual = AdversarialWrapper(Fresh(), FOOT), hopper()
+        for each in (env, usual):
+            each.reset(seed=0)
+        move = {"protagonist": np.zeros(3, np.float32), "adversary": np.ones(2)}
+        assert_same([env.step(move)[0]], [usual.step(move)[0]])
+        assert env.unwrapped.data.xfrc_applied.any()  # type: ignore[attr-defined]
+
     def test_mixing_is_that_of_the_noisy_action_robust_process(self) -> None:
         plain, env = gymnasium.make("Pendulum-v1"), pendulum(ActionMixing(0.25))
         assert_same([plain.reset(seed=0)[0]], [env.reset(seed=0)[0]])

@@ -107,16 +107,23 @@ class _Pushed:
                 f"{type(field).__name__} needs an environment of MuJoCo, with `model` and `data`; {env} is none; "
                 "ActionMixing and ActionReplacement disturb actions"
             )
-        self._data, self._forces = inner.data, field.bind(inner.model)
+        self._forces = field.bind(inner.model)
         self.space: Space[Any] = self._forces.space
 
     def reset(self, env: Env[Any, Any], seed: int | None) -> None:
         # An environment's reset need not clear what it does not know of.
-        self._data.xfrc_applied[:] = 0.0
+        _data(env).xfrc_applied[:] = 0.0
 
     def apply(self, env: Env[Any, Any], action: Any, move: Any) -> Any:
-        self._forces.write(move, self._data.qpos, self._data.xfrc_applied)
+        data = _data(env)
+        self._forces.write(move, data.qpos, data.xfrc_applied)
         return action
+
+
+def _data(env: Env[Any, Any]) -> Any:
+    """MuJoCo's data, of which an environment may make new ones at a reset."""
+    inner: Any = env.unwrapped
+    return inner.data
 
 
 class _Mixed:
