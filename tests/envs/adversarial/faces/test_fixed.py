@@ -13,10 +13,12 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from heatbath.core.contracts import Transition
 from heatbath.core.errors import InvalidInput
+from heatbath.envs.adversarial.faces.disturbances import ActionReplacement
 from heatbath.envs.adversarial.faces.fixed import FixedAdversary, FixedProtagonist
 from heatbath.envs.adversarial.faces.fixed_vector import VectorFixedAdversary, VectorFixedProtagonist
 from heatbath.envs.adversarial.faces.ids import game
 from heatbath.envs.adversarial.faces.vector import VectorGame
+from heatbath.envs.adversarial.faces.wrapper import AdversarialWrapper
 from tests.envs.adversarial.faces.examples import assert_same, pendulum, rollout, still
 from tests.envs.adversarial.toys import Drift
 
@@ -113,6 +115,29 @@ class TestFixedPlayers:
         Model.observation_space, Model.action_space = pendulum().observation_space, Discrete(2)  # type: ignore[assignment]
         with pytest.raises(InvalidInput, match="the adversary's model was made for the action_space Discrete"):
             FixedAdversary(pendulum(), Model())
+
+    @pytest.mark.parametrize(
+        ("observations", "actions", "said"),
+        [
+            (None, Box(-100, 100, (1,)), r"action_space Box\(-100.0, 100.0"),
+            (Box(-9, 9, (3,)), Box(-1, 1, (1,)), r"observation_space Box\(-9.0, 9.0"),
+        ],
+    )
+    def test_a_model_of_spaces_with_other_bounds_is_refused(self, observations: Any, actions: Box, said: str) -> None:
+        class Model:
+            observation_space, action_space = observations or pendulum().observation_space, actions
+            predict = still(1)
+
+        with pytest.raises(InvalidInput, match=f"the adversary's model was made for the {said}"):
+            FixedAdversary(pendulum(), Model())
+
+    def test_a_model_of_fewer_moves_is_refused(self) -> None:
+        class Model:
+            action_space = Discrete(3)
+            predict = still(1)
+
+        with pytest.raises(InvalidInput, match=r"made for the action_space Discrete\(3\), this game's is Discrete\(2\)"):
+            FixedAdversary(AdversarialWrapper(gymnasium.make("CartPole-v1"), ActionReplacement(0.1)), Model())
 
     def test_a_policy_whose_moves_do_not_fit_is_refused_in_play(self) -> None:
         for move, said in ((np.zeros(2), r"must have shape \(1,\)"), (np.array([np.inf]), "not finite")):

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
-from gymnasium.spaces import Space
+from gymnasium.spaces import Box, Dict, Space
 from gymnasium.vector.utils import batch_space
 
 from heatbath.core.contracts import Agent
@@ -57,8 +57,18 @@ def player_of(policy: Any, role: str, observations: Space[Any], moves: Space[Any
 def _fits(policy: Any, role: str, **spaces: Space[Any]) -> None:
     for name, space in spaces.items():
         its = getattr(policy, name, None)
-        if isinstance(its, Space) and (type(its) is not type(space) or its.shape != space.shape):
+        if isinstance(its, Space) and not _alike(its, space):
             raise InvalidInput(f"the {role}'s model was made for the {name} {its}, this game's is {space}")
+
+
+def _alike(one: Space[Any], other: Space[Any]) -> bool:
+    """Whether spaces are equal but for the floating type of their numbers, which a model converts."""
+    if isinstance(one, Box) and isinstance(other, Box):
+        same = one.shape == other.shape
+        return same and np.allclose(one.low, other.low) and np.allclose(one.high, other.high)
+    if isinstance(one, Dict) and isinstance(other, Dict):
+        return set(one) == set(other) and all(_alike(one[name], other[name]) for name in one)
+    return one == other
 
 
 class _Called:
