@@ -155,11 +155,24 @@ def test_names_are_checked_when_bound(drifter, field, message):
         ((("box",), "x", 0.0), "positive and finite, got 0"),
         ((("box",), "x", float("nan")), "positive and finite, got nan"),
         ((("box",), "xz", (1.0, -1.0)), "positive and finite"),
+        ((("box",), "x", "3"), "`max_force` must be a number, or one for every move, got '3'"),
+        ((("box",), "xz", ("3", "4")), "`max_force` must be a number, or one for every move"),
+        ((("box",), "xz", ((1.0,), (2.0, 3.0))), "`max_force` must be a number, or one for every move"),
+        ((("box",), "xz", None), "`max_force` must be a number, or one for every move, got None"),
+        ((("box",), "xz", ()), "`max_force` must be a number, or one for every move"),
     ],
 )
 def test_numbers_and_axes_are_checked_at_once(arguments, message):
     with pytest.raises(ValueError, match=message):
         ForceField(*arguments)
+
+
+@pytest.mark.parametrize("forces", [[1.0, 2.0], np.array([1.0, 2.0])])
+def test_lists_are_taken_as_tuples(forces, drifter):
+    field = ForceField(["box"], "xz", forces)
+    assert field == ForceField(("box",), "xz", (1.0, 2.0))
+    assert hash(field) == hash(ForceField(("box",), "xz", (1.0, 2.0)))
+    assert ForceField(["*"], "x", shared=True).bind(drifter).bodies == ("box", "bob", "anchor")
 
 
 def test_an_empty_zone_is_refused():

@@ -11,6 +11,7 @@ from mujoco import batch  # noqa: E402
 
 from heatbath.core.errors import ConfigError, InvalidInput, NotFinite  # noqa: E402
 from heatbath.envs.adversarial.forces import ForceField  # noqa: E402
+from heatbath.envs.adversarial.locomotion import HOPPER  # noqa: E402
 from heatbath.envs.adversarial.mujoco_game import MujocoGame  # noqa: E402
 from heatbath.envs.adversarial.task import Task, positions_and_velocities  # noqa: E402
 from tests.envs.adversarial.games import make, moves  # noqa: E402
@@ -148,6 +149,7 @@ def test_a_simulation_that_breaks_down_is_reset_and_counted(serial):
     assert np.isfinite(outcome.observation).all()
     assert np.abs(outcome.observation[1] - before[1]).max() < 0.02, "not at the start of an episode"
     assert not game.step(np.zeros((3, 3)), np.zeros((3, 2))).failed.any()
+    assert game.failures.total == 1
 
 
 @pytest.mark.parametrize("serial", [False, True])
@@ -235,6 +237,20 @@ def test_numbers_out_of_range_are_refused():
     ):
         with pytest.raises(ValueError, match=f"`{next(iter(chosen))}` must"):
             make("Hopper", **chosen)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "message"),
+    [
+        ({"horizon": 0}, "`horizon` must be at least 1, got 0"),
+        ({"threads": 0}, "`threads` must be at least 1, got 0"),
+        ({"failure_rate": 7.0}, r"`failure_rate` must lie in \[0, 1\], got 7"),
+        ({"failure_rate": float("nan")}, r"`failure_rate` must lie in \[0, 1\], got nan"),
+    ],
+)
+def test_a_game_made_without_options_refuses_them_too(chosen, message):
+    with pytest.raises(InvalidInput, match=message):
+        MujocoGame(HOPPER, 1, **chosen)
 
 
 def test_steps_do_not_gather_memory():

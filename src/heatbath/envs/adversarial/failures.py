@@ -18,6 +18,7 @@ class Failures:
         name: of what is simulated, for the message.
         simulations: N.
         rate: share of the last 1000 steps, or N where that is more, that may fail.
+        suspect: what the message says to look at.
 
     Attributes:
         total: failures so far.
@@ -32,10 +33,10 @@ class Failures:
     1
     """
 
-    def __init__(self, name: str, simulations: int, rate: float) -> None:
+    def __init__(self, name: str, simulations: int, rate: float, suspect: str = "the disturbance") -> None:
         if not 0 <= rate <= 1:
             raise InvalidInput(f"`failure_rate` must lie in [0, 1], got {rate}")
-        self.total, self._steps, self._name = 0, 0, name
+        self.total, self._steps, self._name, self._suspect = 0, 0, name, suspect
         self._window = max(WATCHED, simulations)
         self._allowed, self._length = rate * self._window, max(WATCHED // simulations, 1)
         self._recent: deque[tuple[int, int]] = deque()
@@ -56,5 +57,5 @@ class Failures:
         if (recent := sum(count for _, count in self._recent)) > self._allowed:
             raise NotFinite(
                 f"{self._name}: {recent} of the last {self._window} steps ended in states that are not finite, more "
-                f"than {self._allowed:.0f}; check the disturbance, or raise `failure_rate`"
+                f"than {self._allowed:.0f}; check {self._suspect}, or raise `failure_rate`"
             )

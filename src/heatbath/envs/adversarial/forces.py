@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import mujoco
 import numpy as np
@@ -82,7 +83,7 @@ class ForceField:
         shared: one move per axis for all bodies, its force split evenly over them.
 
     Raises:
-        InvalidInput: no body, an unknown axis, or a force that is not positive and finite.
+        InvalidInput: no body, an unknown axis, or a force that is no number, not positive or not finite.
 
     >>> ForceField(("torso", "foot"), "xz", 3.0).size
     4
@@ -102,11 +103,9 @@ class ForceField:
             raise InvalidInput(f"`bodies` must be a tuple of names, got the string {self.bodies!r}")
         if not self.bodies or len(set(self.bodies)) < len(self.bodies):
             raise InvalidInput(f"`bodies` must name at least one body and none twice, got {self.bodies}")
-        axes = parse_axes(self.axes)
-        object.__setattr__(self, "axes", axes)
-        forces = self.max_force if isinstance(self.max_force, tuple) else (self.max_force,)
-        if not all(0 < force < float("inf") for force in forces):
-            raise InvalidInput(f"`max_force` must be positive and finite, got {self.max_force}")
+        object.__setattr__(self, "bodies", tuple(self.bodies))
+        object.__setattr__(self, "axes", parse_axes(self.axes))
+        object.__setattr__(self, "max_force", _forces(self.max_force))
 
     @property
     def size(self) -> int:
@@ -200,6 +199,19 @@ class BoundForces:
                 InertAxis,
                 stacklevel=4,
             )
+
+
+def _forces(given: Any) -> float | tuple[float, ...]:
+    """Newtons that are positive and finite, of all moves or of each."""
+    try:
+        numbers = np.asarray(given)
+    except ValueError:  # lists of different lengths
+        numbers = np.empty(0)
+    if numbers.dtype.kind not in "iuf" or numbers.ndim > 1 or not numbers.size:
+        raise InvalidInput(f"`max_force` must be a number, or one for every move, got {given!r}")
+    if not (np.isfinite(numbers) & (numbers > 0)).all():
+        raise InvalidInput(f"`max_force` must be positive and finite, got {given}")
+    return tuple(numbers.tolist()) if numbers.ndim else float(numbers)
 
 
 def _body(names: Sequence[str], name: str) -> int:

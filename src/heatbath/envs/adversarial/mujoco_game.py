@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Mapping
 
 import mujoco
@@ -10,16 +9,14 @@ import numpy as np
 from gymnasium.spaces import Box
 from gymnasium.utils.seeding import np_random
 
-from heatbath.core.errors import ConfigError, InvalidInput, NotFinite
+from heatbath.core.errors import ConfigError, InvalidInput
 from heatbath.envs.adversarial.batched import BatchedSimulations
+from heatbath.envs.adversarial.failures import Failures
 from heatbath.envs.adversarial.forces import ForceField
 from heatbath.envs.adversarial.game import Array, Flags, Outcome
 from heatbath.envs.adversarial.serial import SerialSimulations
 from heatbath.envs.adversarial.simulations import Simulations
 from heatbath.envs.adversarial.task import Step, Task
-
-_WATCHED = 1000
-"""Steps over which failures are counted."""
 
 
 class MujocoGame:
@@ -36,6 +33,9 @@ class MujocoGame:
         threads: that step the simulations.
         serial: whether to step them in a Python loop instead, the reference path.
         failure_rate: share of the last 1000 steps that may end in a state that is not finite.
+
+    Attributes:
+        failures: those so far, `failures.total`.
 
     Raises:
         ConfigError: for a body or an axis that the model does not have.
@@ -57,10 +57,12 @@ class MujocoGame:
         serial: bool = False,
         failure_rate: float = 0.05,
     ) -> None:
-        if simulations < 1:
-            raise InvalidInput(f"`simulations` must be at least 1, got {simulations}")
         self.task, self.num_envs = task, simulations
         self.horizon = task.horizon if horizon is None else horizon
+        for name, value in (("simulations", simulations), ("horizon", self.horizon), ("threads", threads)):
+            if not value >= 1:
+                raise InvalidInput(f"`{name}` must be at least 1, got {value}")
+        self.failures = Failures(task.name, simulations, failure_rate, "forces and masses")
         model = task.load()
         self.forces = (task.field if field is None else field).bind(model)
         kind = SerialSimulations if serial else BatchedSimulations
@@ -71,8 +73,6 @@ class MujocoGame:
         self.adversary_space = self.forces.space
         self._streams = [np_random(None)[0] for _ in range(simulations)]
         self._elapsed = np.zeros(simulations, np.int64)
-        self._allowed, self._failures = failure_rate * max(_WATCHED, simulations), deque[tuple[int, int]]()
-        self._steps = 0
         self.simulations.reset(np.arange(simulations), *(np.tile(part, (simulations, 1)) for part in self._first))
         self._observation = task.observe(self.simulations)
         self.observation_space = Box(-np.inf, np.inf, self._observation.shape[1:], np.float64)
@@ -112,10 +112,9 @@ class MujocoGame:
         final = task.observe(simulations)
         reward, terminated = task.judge(Step(simulations, before, action, self._duration))
         failed |= ~np.isfinite(final).all(1) | ~np.isfinite(reward)
+        self.failures.count(failed)
         if failed.any():
-            self._count(failed)
             final[failed], reward[failed], terminated[failed] = self._observation[failed], 0.0, False
-        self._steps += 1
         self._elapsed += 1
         truncated = (self._elapsed >= self.horizon) | failed
         ended = terminated | truncated
@@ -197,17 +196,6 @@ class MujocoGame:
                 f"{what} must be positive and finite, got values from {array.min():g} to {array.max():g}"
             )
         return array
-
-    def _count(self, failed: Flags) -> None:
-        self._failures.append((self._steps, int(failed.sum())))
-        oldest = self._steps - _WATCHED // self.num_envs
-        while self._failures[0][0] < oldest:
-            self._failures.popleft()
-        if (total := sum(count for _, count in self._failures)) > self._allowed:
-            raise NotFinite(
-                f"{self.task.name}: {total} of the last {max(_WATCHED, self.num_envs)} steps ended in states that are "
-                f"not finite, more than {self._allowed:.0f}; check forces and masses, or raise `failure_rate`"
-            )
 
 
 def _controls(model: mujoco.MjModel) -> Box:

@@ -136,7 +136,9 @@ class TestFixedPlayers:
             action_space = Discrete(3)
             predict = still(1)
 
-        with pytest.raises(InvalidInput, match=r"made for the action_space Discrete\(3\), this game's is Discrete\(2\)"):
+        with pytest.raises(
+            InvalidInput, match=r"made for the action_space Discrete\(3\), this game's is Discrete\(2\)"
+        ):
             FixedAdversary(AdversarialWrapper(gymnasium.make("CartPole-v1"), ActionReplacement(0.1)), Model())
 
     def test_a_policy_whose_moves_do_not_fit_is_refused_in_play(self) -> None:

@@ -216,7 +216,9 @@ class TestBreakdowns:
         env.step(move)
         env.reset()
         env.unwrapped.broken_at = 2  # type: ignore[attr-defined]
-        with pytest.raises(NotFinite, match="2 of the last 1000 steps ended in states that are not finite, more than 1"):
+        with pytest.raises(
+            NotFinite, match="2 of the last 1000 steps ended in states that are not finite, more than 1"
+        ):
             env.step(move)
 
     def test_an_environment_that_begins_so_is_an_error_at_once(self) -> None:
