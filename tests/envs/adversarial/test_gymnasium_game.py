@@ -232,6 +232,23 @@ class TestComponent:
         with pytest.raises(InvalidInput, match=r"'s move must have shape \(2, [12]\), got \(2"):
             batch.step(*moves)
 
+    @pytest.mark.parametrize("mask", [np.array([1]), np.array([1, 1]), np.ones(3, bool), [0, 1]])
+    def test_masks_are_checked(self, mask: Any) -> None:
+        with pytest.raises(InvalidInput, match=r"`mask` must be boolean of shape \(2,\), got"):
+            GymnasiumGame(ThreeSteps, 2, Pushed()).reset(0, mask)
+
+    @pytest.mark.parametrize("make", [ThreeSteps, "Pendulum-v1"])
+    def test_a_step_needs_a_reset_before_it(self, make: Any) -> None:
+        batch = GymnasiumGame(make, 2, ActionMixing(0.1))
+        moves = np.zeros((2, 1)), np.zeros((2, 1))
+        with pytest.raises(InvalidInput, match=r"not all simulations were reset, call reset\(\) before step\(\)"):
+            batch.step(*moves)
+        batch.reset(0, np.array([True, False]))
+        with pytest.raises(InvalidInput, match="not all simulations were reset"):
+            batch.step(*moves)
+        batch.reset(0, np.array([False, True]))
+        batch.step(*moves)
+
     def test_pictures_are_the_environments_own(self) -> None:
         pytest.importorskip("pygame")
         face = VectorGame(GymnasiumGame("Pendulum-v1", 2, ActionMixing(0.1), render_mode="rgb_array"), "rgb_array")

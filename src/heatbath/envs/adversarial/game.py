@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from heatbath.core.errors import InvalidInput
 
 if TYPE_CHECKING:
     from gymnasium.spaces import Box
@@ -43,6 +45,21 @@ class Outcome:
     def ended(self) -> Flags:
         """terminated or truncated, shape `(N,)`."""
         return self.terminated | self.truncated
+
+
+def flags(mask: Any, count: int, name: str = "mask") -> Flags:
+    """The mask of a reset, checked.
+
+    Raises:
+        InvalidInput: for what is not boolean of shape `(N,)`.
+
+    >>> flags([True, False], 2)
+    array([ True, False])
+    """
+    array = np.asarray(mask)
+    if array.shape != (count,) or array.dtype != np.bool_:
+        raise InvalidInput(f"`{name}` must be boolean of shape {(count,)}, got {array.dtype} of shape {array.shape}")
+    return array
 
 
 class BatchGame(Protocol):

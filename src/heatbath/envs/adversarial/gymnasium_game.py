@@ -16,7 +16,7 @@ from heatbath.envs.adversarial.breakdown import broke_down
 from heatbath.envs.adversarial.faces.moves import ADVERSARY, PLAYERS, PROTAGONIST, numeric, part_of
 from heatbath.envs.adversarial.faces.wrapper import AdversarialWrapper
 from heatbath.envs.adversarial.failures import Failures
-from heatbath.envs.adversarial.game import Array, Flags, Outcome
+from heatbath.envs.adversarial.game import Array, Flags, Outcome, flags
 
 
 class GymnasiumGame:
@@ -73,15 +73,17 @@ class GymnasiumGame:
         self._last = np.zeros((num_envs, *self.observation_space.shape))
         if render_mode == "rgb_array":
             self.frame, self.frames_per_second = self._picture, float(first.metadata.get("render_fps", 30))
-        self.failures = Failures(str(first), num_envs, failure_rate)
+        self._name, self._begun = str(first), np.zeros(num_envs, dtype=np.bool_)
+        self.failures = Failures(self._name, num_envs, failure_rate)
 
     def reset(self, seed: int | None = None, mask: Flags | None = None) -> Array:
         """Begin episodes, of all simulations or of those in `mask`; observations of all, `(N, d)`.
 
         Raises:
+            InvalidInput: for a mask that is not flags of shape `(N,)`.
             NotFinite: where an episode begins with what is not finite.
         """
-        for index in range(self.num_envs) if mask is None else np.flatnonzero(mask).tolist():
+        for index in range(self.num_envs) if mask is None else np.flatnonzero(flags(mask, self.num_envs)).tolist():
             self._begin(index, None if seed is None else seed + index)
         return self._last.copy()
 
@@ -89,9 +91,11 @@ class GymnasiumGame:
         """Both players' moves, shapes `(N, m)` and `(N, l)`, clipped to their spaces.
 
         Raises:
-            InvalidInput: for moves of another shape or that are not finite.
+            InvalidInput: for moves of another shape or that are not finite, and before a first reset.
             NotFinite: when more simulations broke down than `failure_rate` allows.
         """
+        if not self._begun.all():
+            raise InvalidInput(f"{self._name}: not all simulations were reset, call reset() before step()")
         moves = (self._to_env(protagonist, 0), self._to_env(adversary, 1))
         final, reward = np.empty_like(self._last), np.zeros(self.num_envs)
         terminated, truncated, failed = (np.zeros(self.num_envs, dtype=np.bool_) for _ in range(3))
@@ -113,7 +117,7 @@ class GymnasiumGame:
         seen = self._vector(self._envs[index].reset(seed=seed)[0])
         if not np.isfinite(seen).all():
             raise NotFinite(f"simulation {index} of {self._envs[index]} begins with an observation that is not finite")
-        self._last[index] = seen
+        self._last[index], self._begun[index] = seen, True
 
     def _vector(self, observation: Any) -> Array:
         if isinstance(self._observed, Box):

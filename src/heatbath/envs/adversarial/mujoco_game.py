@@ -13,7 +13,7 @@ from heatbath.core.errors import ConfigError, InvalidInput
 from heatbath.envs.adversarial.batched import BatchedSimulations
 from heatbath.envs.adversarial.failures import Failures
 from heatbath.envs.adversarial.forces import ForceField
-from heatbath.envs.adversarial.game import Array, Flags, Outcome
+from heatbath.envs.adversarial.game import Array, Flags, Outcome, flags
 from heatbath.envs.adversarial.serial import SerialSimulations
 from heatbath.envs.adversarial.simulations import Simulations
 from heatbath.envs.adversarial.task import Step, Task
@@ -80,7 +80,7 @@ class MujocoGame:
 
     def reset(self, seed: int | None = None, mask: Flags | None = None) -> Array:
         """See `BatchGame`."""
-        which = np.arange(self.num_envs) if mask is None else np.flatnonzero(self._mask(mask))
+        which = np.arange(self.num_envs) if mask is None else np.flatnonzero(flags(mask, self.num_envs))
         if seed is not None:
             for i in which:
                 self._streams[i] = np_random(seed + int(i))[0]
@@ -176,14 +176,6 @@ class MujocoGame:
         if not np.isfinite(array).all():
             raise InvalidInput(
                 f"the {player}'s moves are not finite in simulation {np.argwhere(~np.isfinite(array))[0, 0]}"
-            )
-        return array
-
-    def _mask(self, mask: Flags) -> Flags:
-        array = np.asarray(mask)
-        if array.shape != (self.num_envs,) or array.dtype != bool:
-            raise InvalidInput(
-                f"`mask` must be boolean of shape {(self.num_envs,)}, got {array.dtype} of shape {array.shape}"
             )
         return array
 

@@ -149,7 +149,7 @@ class TestFixedPlayers:
                 env.step(np.zeros(1))
 
     def test_a_step_before_a_reset_is_refused(self) -> None:
-        with pytest.raises(gymnasium.error.ResetNeeded):
+        with pytest.raises(InvalidInput, match="`reset` comes before the first `step`"):
             FixedAdversary(Drift(), still(2)).step(np.zeros(1))
 
 
@@ -238,7 +238,7 @@ class TestVectorFixedPlayers:
 
     def test_moves_that_do_not_fit_are_refused(self) -> None:
         envs = VectorFixedAdversary(Drift(2), still(2))
-        with pytest.raises(gymnasium.error.ResetNeeded):
+        with pytest.raises(InvalidInput, match="`reset` comes before the first `step`"):
             envs.step(np.zeros((2, 1)))
         envs.reset(seed=0)
         with pytest.raises(InvalidInput, match=r"the adversary's move must have shape \(2, 2\), got \(2,\)"):

@@ -86,7 +86,7 @@ class TestVectorGame:
 
     @pytest.mark.parametrize("mask", [np.ones(3, bool), np.ones(2), [1, 0]])
     def test_a_mask_that_is_none_is_refused(self, mask: Any) -> None:
-        with pytest.raises(InvalidInput, match=r"`reset_mask` must be flags of shape \(2,\)"):
+        with pytest.raises(InvalidInput, match=r"`reset_mask` must be boolean of shape \(2,\)"):
             VectorGame(Drift(2)).reset(options={"reset_mask": mask})
 
     def test_closing_it_closes_the_game(self) -> None:

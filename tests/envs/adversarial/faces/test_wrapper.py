@@ -152,6 +152,12 @@ class TestAdversarialWrapper:
         with pytest.raises(InvalidInput, match=said):
             env.step(move)
 
+    @pytest.mark.parametrize("make", [pendulum, lambda: AdversarialWrapper(ThreeSteps(), ActionMixing(0.1))])
+    def test_a_step_needs_a_reset_before_it(self, make: Any) -> None:
+        for kind in (InvalidInput, gymnasium.error.ResetNeeded):
+            with pytest.raises(kind, match="`reset` comes before the first `step`"):
+                make().step({"protagonist": np.zeros(1), "adversary": np.zeros(1)})
+
     def test_a_discrete_move_that_is_none_is_refused(self) -> None:
         env = FACES["discrete"]()
         env.reset(seed=0)

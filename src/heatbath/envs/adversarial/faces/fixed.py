@@ -10,7 +10,7 @@ import numpy as np
 from gymnasium.utils import RecordConstructorArgs
 
 from heatbath.core.errors import InvalidInput
-from heatbath.envs.adversarial.faces.moves import ADVERSARY, PROTAGONIST, part_of
+from heatbath.envs.adversarial.faces.moves import ADVERSARY, PROTAGONIST, NotBegun, part_of
 from heatbath.envs.adversarial.faces.policies import player_of
 from heatbath.envs.adversarial.faces.single import SingleGame
 from heatbath.envs.adversarial.game import BatchGame
@@ -54,7 +54,7 @@ class _Fixed(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
         if self._observation is None:
-            raise gymnasium.error.ResetNeeded("`reset` comes before the first `step`")
+            raise NotBegun
         move = self._player.move(self._observation, self._starts)
         self._starts = np.array([False])
         observation, reward, terminated, truncated, info = self.env.step({self.learner: action, self.opponent: move})

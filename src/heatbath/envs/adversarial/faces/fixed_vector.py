@@ -10,7 +10,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv, VectorWrapper
 from gymnasium.vector.utils import batch_space
 
 from heatbath.core.errors import InvalidInput
-from heatbath.envs.adversarial.faces.moves import ADVERSARY, PROTAGONIST, part_of
+from heatbath.envs.adversarial.faces.moves import ADVERSARY, PROTAGONIST, NotBegun, part_of
 from heatbath.envs.adversarial.faces.policies import player_of
 from heatbath.envs.adversarial.faces.vector import VectorGame
 from heatbath.envs.adversarial.game import Array
@@ -54,7 +54,7 @@ class _VectorFixed(VectorWrapper[Any, Any, Any, Any, Any]):
 
     def step(self, actions: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
         if self._observation is None:
-            raise gymnasium.error.ResetNeeded("`reset` comes before the first `step`")
+            raise NotBegun
         moves = self._player.move(self._observation, self._starts)
         observation, reward, terminated, truncated, infos = self.env.step({self.learner: actions, self.opponent: moves})
         self._observation, self._starts = observation.copy(), terminated | truncated

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from gymnasium.error import ResetNeeded
 from gymnasium.spaces import Box, Dict, Space
 from numpy.typing import NDArray
 
@@ -13,6 +14,13 @@ from heatbath.core.errors import InvalidInput
 
 PROTAGONIST, ADVERSARY = "protagonist", "adversary"
 PLAYERS = (PROTAGONIST, ADVERSARY)
+
+
+class NotBegun(InvalidInput, ResetNeeded):
+    """A step before the first reset, which gymnasium has an error of its own for."""
+
+    def __init__(self) -> None:
+        super().__init__("`reset` comes before the first `step`")
 
 
 def both(protagonist: Space[Any], adversary: Space[Any]) -> Dict:

@@ -10,10 +10,9 @@ from gymnasium.spaces import Box
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
-from heatbath.core.errors import InvalidInput
 from heatbath.envs.adversarial.faces.frames import Pictures
 from heatbath.envs.adversarial.faces.moves import ADVERSARY, PROTAGONIST, apart, both, numeric
-from heatbath.envs.adversarial.game import Array, BatchGame, Flags, Outcome
+from heatbath.envs.adversarial.game import Array, BatchGame, Flags, Outcome, flags
 
 
 class VectorGame(VectorEnv[Array, Mapping[str, Array], Any]):
@@ -49,7 +48,7 @@ class VectorGame(VectorEnv[Array, Mapping[str, Array], Any]):
         """
         super().reset(seed=seed)
         mask = None if options is None else options.get("reset_mask")
-        return self.game.reset(seed, None if mask is None else _flags(mask, self.num_envs)), {}
+        return self.game.reset(seed, None if mask is None else flags(mask, self.num_envs, "reset_mask")), {}
 
     def step(self, actions: Mapping[str, Array]) -> tuple[Array, Array, Flags, Flags, dict[str, Any]]:
         """Both players' moves.
@@ -76,13 +75,6 @@ class VectorGame(VectorEnv[Array, Mapping[str, Array], Any]):
     def close_extras(self) -> None:
         self._pictures.close()
         self.game.close()
-
-
-def _flags(mask: Any, count: int) -> Flags:
-    flags = np.asarray(mask)
-    if flags.shape != (count,) or flags.dtype != np.bool_:
-        raise InvalidInput(f"`reset_mask` must be flags of shape {(count,)}, got {flags.dtype} of {flags.shape}")
-    return flags
 
 
 def _ended(outcome: Outcome) -> dict[str, Any]:

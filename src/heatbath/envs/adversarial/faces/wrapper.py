@@ -13,7 +13,7 @@ from gymnasium.utils import RecordConstructorArgs
 from heatbath.core.errors import InvalidInput, NotFinite
 from heatbath.envs.adversarial.breakdown import broke_down, finite
 from heatbath.envs.adversarial.faces.disturbances import bound
-from heatbath.envs.adversarial.faces.moves import ADVERSARY, PROTAGONIST, apart, both, checked, numeric
+from heatbath.envs.adversarial.faces.moves import ADVERSARY, PROTAGONIST, NotBegun, apart, both, checked, numeric
 from heatbath.envs.adversarial.failures import Failures
 
 
@@ -79,9 +79,11 @@ class AdversarialWrapper(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructo
         """Both moves.
 
         Raises:
-            InvalidInput: for a move that lacks a part, has another shape, or is not finite.
+            InvalidInput: for a move that lacks a part, has another shape, or is not finite; before the first reset.
             NotFinite: when more steps broke down than `failure_rate` allows.
         """
+        if self._last is None:
+            raise NotBegun
         own, other = apart(action)
         if isinstance(self.env.action_space, Box):
             numeric(PROTAGONIST, own, self.env.action_space.shape)
