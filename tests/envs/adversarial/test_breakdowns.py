@@ -43,7 +43,7 @@ class TestBreakdowns:
         assert (truncated, info) == (True, {"failed": True})
 
     def test_what_mujoco_resets_in_silence_is_found(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.chdir(tmp_path)  # MuJoCo writes a log where it stands
+        monkeypatch.chdir(tmp_path)
         batch = GymnasiumGame("Hopper-v5", 2, FOOT)
         start = batch.reset(seed=0)
         batch._envs[1].unwrapped.data.qvel[0] = np.nan
@@ -51,6 +51,7 @@ class TestBreakdowns:
         assert outcome.failed.tolist() == [False, True]
         assert_same([outcome.final_observation[1]], [start[1]])
         assert not batch.step(np.zeros((2, 3)), np.zeros((2, 2))).failed.any()
+        assert not list(tmp_path.iterdir()), "MuJoCo left its log"
 
     def test_what_an_environment_of_ours_says_is_kept(self) -> None:
         batch = GymnasiumGame("heatbath/Hopper-v0", 2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import gymnasium
@@ -45,5 +46,20 @@ def _told(env: gymnasium.Env[Any, Any], info: Mapping[str, Any]) -> bool:
 
 def _reset_by_mujoco(env: gymnasium.Env[Any, Any]) -> bool:
     """Whether MuJoCo found its state not finite in this episode, which the observation after its reset hides."""
-    counts = getattr(getattr(getattr(env.unwrapped, "data", None), "warning", None), "number", None)
+    counts = _warnings(env)
     return counts is not None and bool(counts[UNSTABLE].any())
+
+
+def _warnings(env: gymnasium.Env[Any, Any]) -> Any:
+    """How often MuJoCo warned of what, by mjtWarning; None for an environment without MuJoCo."""
+    return getattr(getattr(getattr(env.unwrapped, "data", None), "warning", None), "number", None)
+
+
+def without_log(env: gymnasium.Env[Any, Any]) -> AbstractContextManager[None]:
+    """No MUJOCO_LOG.TXT is left in the working directory by what the environment does in it."""
+    if _warnings(env) is None:
+        return nullcontext()
+    # Only here: an environment without MuJoCo does not need it to be installed.
+    from heatbath.envs.adversarial.simulations import no_log_file
+
+    return no_log_file()

@@ -12,7 +12,7 @@ from gymnasium.spaces import Box, Space
 from gymnasium.spaces.utils import flatten, flatten_space
 
 from heatbath.core.errors import InvalidInput, NotFinite
-from heatbath.envs.adversarial.breakdown import broke_down
+from heatbath.envs.adversarial.breakdown import broke_down, without_log
 from heatbath.envs.adversarial.faces.moves import ADVERSARY, PLAYERS, PROTAGONIST, numeric, part_of
 from heatbath.envs.adversarial.faces.wrapper import AdversarialWrapper
 from heatbath.envs.adversarial.failures import Failures
@@ -101,7 +101,8 @@ class GymnasiumGame:
         terminated, truncated, failed = (np.zeros(self.num_envs, dtype=np.bool_) for _ in range(3))
         for index, env in enumerate(self._envs):
             move = {PROTAGONIST: moves[0][index], ADVERSARY: moves[1][index]}
-            seen, reward[index], terminated[index], truncated[index], info = env.step(move)
+            with without_log(env):
+                seen, reward[index], terminated[index], truncated[index], info = env.step(move)
             final[index] = self._vector(seen)
             failed[index] = broke_down(env, seen, reward[index], info)
             if failed[index]:
@@ -114,7 +115,8 @@ class GymnasiumGame:
         return Outcome(self._last.copy(), reward, terminated, truncated, final, failed)
 
     def _begin(self, index: int, seed: int | None) -> None:
-        seen = self._vector(self._envs[index].reset(seed=seed)[0])
+        with without_log(self._envs[index]):
+            seen = self._vector(self._envs[index].reset(seed=seed)[0])
         if not np.isfinite(seen).all():
             raise NotFinite(f"simulation {index} of {self._envs[index]} begins with an observation that is not finite")
         self._last[index], self._begun[index] = seen, True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import gymnasium
@@ -168,7 +169,8 @@ class TestAdversarialWrapper:
 class TestBreakdowns:
     """Of one environment: said, counted, and not to be learnt from."""
 
-    def test_what_mujoco_resets_in_silence_is_said(self) -> None:
+    def test_what_mujoco_resets_in_silence_is_said(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.chdir(tmp_path)
         env = AdversarialWrapper(
             gymnasium.make("Hopper-v5", terminate_when_unhealthy=False), ForceField(("foot",), "xz", 1e9)
         )
@@ -181,6 +183,7 @@ class TestBreakdowns:
         calm = env.step({"protagonist": np.zeros(3, np.float32), "adversary": np.zeros(2)})
         assert (calm[3], calm[4]["failed"]) == (False, False)
         assert env.failures.total == 1
+        assert not list(tmp_path.iterdir()), "MuJoCo left its log"
 
     def test_what_is_not_finite_is_not_handed_on(self) -> None:
         env = AdversarialWrapper(ThreeSteps(broken_at=2), Pushed())

@@ -11,7 +11,7 @@ from gymnasium.spaces import Box
 from gymnasium.utils import RecordConstructorArgs
 
 from heatbath.core.errors import InvalidInput, NotFinite
-from heatbath.envs.adversarial.breakdown import broke_down, finite
+from heatbath.envs.adversarial.breakdown import broke_down, finite, without_log
 from heatbath.envs.adversarial.faces.disturbances import bound
 from heatbath.envs.adversarial.faces.moves import ADVERSARY, PROTAGONIST, NotBegun, apart, both, checked, numeric
 from heatbath.envs.adversarial.failures import Failures
@@ -69,7 +69,8 @@ class AdversarialWrapper(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructo
         """
         if self._begin is not None:
             self._begin(self.env, seed)
-        observation, info = self.env.reset(seed=seed, options=options)
+        with without_log(self.env):
+            observation, info = self.env.reset(seed=seed, options=options)
         if not finite(observation):
             raise NotFinite(f"{self.env} begins with an observation that is not finite: {observation}")
         self._last = deepcopy(observation)  # the learner may write into its own
@@ -88,7 +89,9 @@ class AdversarialWrapper(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructo
         if isinstance(self.env.action_space, Box):
             numeric(PROTAGONIST, own, self.env.action_space.shape)
         move = checked(ADVERSARY, other, self.disturbance.space)
-        observation, reward, terminated, truncated, info = self.env.step(self.disturbance.apply(self.env, own, move))
+        disturbed = self.disturbance.apply(self.env, own, move)
+        with without_log(self.env):
+            observation, reward, terminated, truncated, info = self.env.step(disturbed)
         failed = broke_down(self.env, observation, reward, info)
         self.failures.count(np.array([failed]))
         if failed:
