@@ -58,9 +58,12 @@ def test_keywords_are_the_options_of_the_component() -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"horizn": 3}, "unknown option --horizn; did you mean --horizon"),
-        ({"horizon": "long"}, "--horizon: expected INT, got 'long'"),
-        ({"max_force": -1.0}, "`max_force` must be positive"),
+        ({"horizn": 3}, "^hopper: unknown option `horizn`; did you mean `horizon`"),
+        ({"wibble": 3}, "^hopper: unknown option `wibble`; it has max_force, bodies, axes, horizon, threads"),
+        ({"horizon": "long"}, "^hopper: `horizon`: expected INT, got 'long'"),
+        ({"max_force": None}, "^hopper: `max_force`: expected FLOAT, got 'None'"),
+        ({"max_force": -1.0}, "^hopper: `max_force` must be positive"),
+        ({"bodies": ("--leg",)}, "^hopper: `bodies`: an entry of a list cannot begin with '-', got '--leg'"),
         ({"bodies": ("tail",)}, "no body 'tail'"),
     ],
 )

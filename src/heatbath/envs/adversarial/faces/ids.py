@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, fields
 from typing import Any
 
 import gymnasium
@@ -85,7 +86,24 @@ def game(component: str, simulations: int = 1, *, host: Host | None = None, **op
     host = host or Host().load()
     if (served := host.record("envs", component).component.problem) != PROBLEM:
         raise ConfigError(f"{component!r} is an environment of the problem {served!r}, not {PROBLEM!r}")
-    chosen = read(host, host.options_type("envs", component) or _None, to_argv(options), component)
+    kind = host.options_type("envs", component) or _None
+    try:
+        chosen = read(host, kind, to_argv(options), component)
+    except ConfigError as error:
+        raise ConfigError(_in_python(str(error), component, kind)) from error
     setup = Setup(host, Streams(0), component)
     built: BatchGame = host.target("envs", component)(chosen, setup, simulations=simulations)
     return built
+
+
+def _in_python(message: str, component: str, kind: type) -> str:
+    """What the command line says of its options, about keywords.
+
+    >>> _in_python("--failure-rate: expected FLOAT, got 'much'", "hopper", _None)
+    "hopper: `failure_rate`: expected FLOAT, got 'much'"
+    """
+    names = ", ".join(entry.name for entry in fields(kind)) or "none"
+    message = message.removeprefix(f"--{kind.__name__}: ")
+    message = message.replace(f"`{component} --help` lists them", f"it has {names}")
+    flag = r"(^|^unknown option |did you mean )--([\w.-]+)"
+    return f"{component}: " + re.sub(flag, lambda found: f"{found[1]}`{found[2].replace('-', '_')}`", message)
