@@ -4,11 +4,19 @@ import numpy as np
 import pytest
 
 mujoco = pytest.importorskip("mujoco")
-pytest.importorskip("gymnasium")
+gymnasium = pytest.importorskip("gymnasium")
 
+from heatbath.core.build import Setup  # noqa: E402
+from heatbath.core.choices import Pick  # noqa: E402
 from heatbath.core.errors import ConfigError  # noqa: E402
+from heatbath.core.host import Host  # noqa: E402
+from heatbath.core.streams import Streams  # noqa: E402
+from heatbath.envs.adversarial.faces.ids import game  # noqa: E402
+from heatbath.envs.adversarial.faces.wrapper import AdversarialWrapper  # noqa: E402
 from heatbath.envs.adversarial.forces import ForceField, InertAxis, Zone  # noqa: E402
+from heatbath.envs.adversarial.gymnasium_game import GymnasiumGame  # noqa: E402
 from heatbath.envs.adversarial.locomotion import ANT, HALF_CHEETAH, HOPPER, INVERTED_PENDULUM, WALKER2D  # noqa: E402
+from heatbath.envs.adversarial.mujoco_game import MujocoGame  # noqa: E402
 from tests.envs.adversarial.games import DRIFTER  # noqa: E402
 
 
@@ -120,6 +128,38 @@ def test_a_push_within_it_moves_the_robot_along_both_axes(task):
     still = after(model, bound, (0, 0))
     for moves in ((1, 0), (0, 1)):
         assert np.abs(after(model, bound, moves) - still).max() > 1e-4, moves
+
+
+ACROSS = ForceField(("foot",), "xy")
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: ACROSS.bind(HOPPER.load()),
+        lambda: MujocoGame(HOPPER, 1, field=ACROSS),
+        lambda: game("hopper", axes="xy"),
+        lambda: gymnasium.make("heatbath.gym:heatbath/Hopper-v0", axes="xy"),
+        lambda: AdversarialWrapper(gymnasium.make("Hopper-v5"), ACROSS),
+        lambda: GymnasiumGame("Hopper-v5", 2, ACROSS),
+    ],
+)
+def test_the_warning_is_of_the_line_that_asked_for_it(make):
+    with pytest.warns(InertAxis) as said:
+        make()
+    assert {warning.filename for warning in said} == {__file__}
+
+
+def test_a_run_says_it_once_however_many_games_it_makes():
+    host = Host().load()
+    setup, choice = Setup(host, Streams(0)), Pick("envs", "hopper", {"axes": "xy"})
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        first, second = (setup.build(slot, choice, simulations=count) for slot, count in (("env", 2), ("shown", 1)))
+        other = setup.build("other", Pick("envs", "hopper", {"axes": "xy", "bodies": ("leg",)}), simulations=1)
+    assert [warning.category for warning in said] == [InertAxis, InertAxis]
+    assert second.forces.labels == first.forces.labels == ("foot x", "foot y")
+    assert other.forces.labels == ("leg x", "leg y")
 
 
 def test_pushing_what_is_fixed_is_warned_of(drifter):

@@ -6,7 +6,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from heatbath.core.build import Setup
 from heatbath.envs.adversarial import locomotion, poles, wind
+from heatbath.envs.adversarial.forces import BoundForces, ForceField
 from heatbath.envs.adversarial.mujoco_game import MujocoGame
 from heatbath.envs.adversarial.options import Simulated
 from heatbath.envs.adversarial.task import Task
@@ -14,8 +16,11 @@ from heatbath.envs.adversarial.task import Task
 Target = Callable[..., MujocoGame]
 
 
-def make(task: Task, options: Simulated, simulations: int) -> MujocoGame:
-    """A game of a task with a registered environment's options. Raises as `MujocoGame` does."""
+def make(task: Task, options: Simulated, simulations: int, setup: Setup | None = None) -> MujocoGame:
+    """A game of a task with a registered environment's options. Raises as `MujocoGame` does.
+
+    Forces that another game of the same run has are taken from it, so that a run warns of an inert axis once.
+    """
     field = replace(
         task.field,
         max_force=options.max_force,
@@ -25,7 +30,7 @@ def make(task: Task, options: Simulated, simulations: int) -> MujocoGame:
     return MujocoGame(
         task,
         simulations,
-        field=field,
+        field=_known(setup, task, field) or field,
         horizon=options.horizon,
         threads=options.threads,
         serial=options.serial,
@@ -33,9 +38,16 @@ def make(task: Task, options: Simulated, simulations: int) -> MujocoGame:
     )
 
 
+def _known(setup: Setup | None, task: Task, field: ForceField) -> BoundForces | None:
+    for game in () if setup is None else setup.built.values():
+        if isinstance(game, MujocoGame) and game.task.name == task.name and game.forces.field == field:
+            return game.forces
+    return None
+
+
 def _target(task: Callable[[Any], Task]) -> Target:
-    def build(options: Simulated, setup: Any = None, *, simulations: int = 1) -> MujocoGame:
-        return make(task(options), options, simulations)
+    def build(options: Simulated, setup: Setup | None = None, *, simulations: int = 1) -> MujocoGame:
+        return make(task(options), options, simulations, setup)
 
     return build
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,6 +20,9 @@ from heatbath.envs.adversarial.game import Array, Flags
 _PROBES = 4
 _INERT = 1e-10
 """Metres (or radians) per unit of joint velocity below which a body does not move along an axis."""
+
+_PASSING = {"heatbath", "gymnasium", "functools"}
+"""Packages through which forces are asked for."""
 
 
 class InertAxis(UserWarning):
@@ -197,8 +201,16 @@ class BoundForces:
                 f"forces: {name} moves along {self.field.axes[column]!r}, so that pushes there do nothing; "
                 f"axes with an effect: {', '.join(useful) or 'none'}",
                 InertAxis,
-                stacklevel=4,
+                stacklevel=_callers_level(),
             )
+
+
+def _callers_level() -> int:
+    """The `stacklevel` of whoever asked for the forces: the first caller outside of what passes calls on."""
+    level, frame = 1, sys._getframe(1)
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] in _PASSING:
+        level, frame = level + 1, frame.f_back
+    return level
 
 
 def _forces(given: Any) -> float | tuple[float, ...]:

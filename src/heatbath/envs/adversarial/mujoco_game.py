@@ -12,7 +12,7 @@ from gymnasium.utils.seeding import np_random
 from heatbath.core.errors import ConfigError, InvalidInput
 from heatbath.envs.adversarial.batched import BatchedSimulations
 from heatbath.envs.adversarial.failures import Failures
-from heatbath.envs.adversarial.forces import ForceField
+from heatbath.envs.adversarial.forces import BoundForces, ForceField
 from heatbath.envs.adversarial.game import Array, Flags, Outcome, flags
 from heatbath.envs.adversarial.serial import SerialSimulations
 from heatbath.envs.adversarial.simulations import Simulations
@@ -28,7 +28,7 @@ class MujocoGame:
     Args:
         task: what is simulated.
         simulations: N.
-        field: what the adversary may push; the task's by default.
+        field: what the adversary may push, or the forces of another game of this task; the task's by default.
         horizon: control steps of an episode; the task's by default.
         threads: that step the simulations.
         serial: whether to step them in a Python loop instead, the reference path.
@@ -51,7 +51,7 @@ class MujocoGame:
         task: Task,
         simulations: int,
         *,
-        field: ForceField | None = None,
+        field: ForceField | BoundForces | None = None,
         horizon: int | None = None,
         threads: int = 1,
         serial: bool = False,
@@ -64,7 +64,8 @@ class MujocoGame:
                 raise InvalidInput(f"`{name}` must be at least 1, got {value}")
         self.failures = Failures(task.name, simulations, failure_rate, "forces and masses")
         model = task.load()
-        self.forces = (task.field if field is None else field).bind(model)
+        field = task.field if field is None else field
+        self.forces = field if isinstance(field, BoundForces) else field.bind(model)
         kind = SerialSimulations if serial else BatchedSimulations
         self.simulations: Simulations = kind(model, simulations, task.fields, threads)
         self._first = model.qpos0.copy(), np.zeros(model.nv)
