@@ -14,7 +14,7 @@ from heatbath.core.build import Setup
 from heatbath.core.choices import Pick
 from heatbath.core.contracts import Agent, Clock, Phase, Transition
 from heatbath.envs.adversarial.game import Array, BatchGame
-from heatbath.envs.adversarial.grid import Grid, force_grid, model_grid
+from heatbath.envs.adversarial.grid import Grid, force_grid, model_grid, possible
 from heatbath.envs.adversarial.mujoco_game import MujocoGame
 from heatbath.plugins.qarl import agent_options
 from heatbath.plugins.qarl import attack_options as opt
@@ -70,6 +70,7 @@ class Attack:
         degrees = np.linspace(0.0, 360.0, options.directions, endpoint=False)
         if self.game.adversary_space.shape[0] == 1:
             degrees = np.array([0.0, 180.0])
+        degrees = degrees[possible(self.game.adversary_space, degrees)]
         self.forces = force_grid(self._game("env.forces", len(STRENGTHS) * len(degrees)), STRENGTHS, degrees.tolist())
         self.models = self._models()
         self.protagonist = self._agent("protagonist", self.game.protagonist_space.shape[0])

@@ -38,7 +38,7 @@ class Attack:
     episodes: int = 20
     """of an evaluation, under each kind of force"""
     directions: int = 16
-    """of constant forces in an evaluation, evenly spaced"""
+    """of constant forces in an evaluation, evenly spaced; those that the adversary does not have are left out"""
     points: int = 11
     """masses, and frictions, in an evaluation"""
 
