@@ -91,6 +91,27 @@ def test_the_arrow_starts_at_the_body_and_points_where_it_is_pushed(push, side):
     assert abs(columns.max() - max(start, end)) < 3
 
 
+def arrow_of(made, step=10):
+    view, data = View.of(made, 1.0), mujoco.MjData(made.model)
+    pose(data, made.model, made.positions[step])
+    (arrow,) = view.arrows(data, made.forces[step])
+    return arrow, data.xipos[made.model.body("foot").id], view.floor
+
+
+@pytest.mark.parametrize("push", [(0.0, -1.0), (1.0, -1.0), (-0.5, -0.9)])
+def test_a_push_into_the_ground_comes_from_above_and_ends_at_the_body(push):
+    arrow, foot, floor = arrow_of(recorded(push=push))
+    np.testing.assert_array_equal(arrow.end, foot)
+    assert arrow.start[2] > arrow.end[2] > floor
+    np.testing.assert_allclose(np.cross(arrow.end - arrow.start, (push[0], 0.0, push[1])), 0.0, atol=1e-12)
+
+
+def test_all_other_pushes_start_at_the_body():
+    for push in ((0.0, 1.0), (1.0, 0.0), (-1.0, 0.1)):
+        arrow, foot, _ = arrow_of(recorded(push=push))
+        np.testing.assert_array_equal(arrow.start, foot)
+
+
 def test_without_a_force_there_is_no_arrow():
     drawn = film({"": recorded(push=(0.0, 0.0))}, backend="flat")
     assert all(len(red(frame[30:])) == 0 for frame in drawn.frames)
@@ -204,6 +225,10 @@ assert vivid[:, :200].sum() == 0
 columns = np.flatnonzero(vivid[:, 200:].any(0))
 assert len(columns) > 30, columns  # an arrow, and to the right of the foot
 assert columns.mean() > 100, columns
+
+frame = film({"": recorded(push=(0.3, -1.0))}, backend=backend, width=200, height=200).frames[5, 22:].astype(int)
+red = (frame[..., 0] > 110) & (frame[..., 0] > 2 * frame[..., 1]) & (frame[..., 0] > 1.5 * frame[..., 2])
+assert np.ptp(np.flatnonzero(red.any(1))) > 60, "an arrow into the ground is hidden by it"
 """
 
 
