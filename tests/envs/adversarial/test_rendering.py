@@ -16,7 +16,7 @@ from PIL import Image, ImageColor
 
 from heatbath.core.errors import ConfigError, InvalidInput, MissingExtra
 from heatbath.envs.adversarial.rendering import Film, episode, film, opengl, record
-from heatbath.envs.adversarial.rendering.flat import RED, FlatCanvas
+from heatbath.envs.adversarial.rendering.flat import RED, FlatCanvas, _colour
 from heatbath.envs.adversarial.rendering.view import View, pose
 from tests.envs.adversarial.games import make
 
@@ -142,6 +142,25 @@ def test_a_puck_is_looked_at_from_above():
     assert film({"": made}, backend="flat").frames.shape[1:] == (322, 360, 3)
 
 
+@pytest.mark.parametrize("name", ["WindCorridor", "WindNavigation"])
+def test_the_whole_course_of_a_puck_is_seen_however_far_it_came(name):
+    game = make(name, 1)
+    made = record(game, lambda observation: np.array([[1.0, 0.0]]), pushing(game, 0.0), seed=0, steps=5)
+    made.positions[:, 1] = 0.0  # straight on
+    view, data = View.of(made, 1.2), mujoco.MjData(made.model)
+    assert view.top
+    pose(data, made.model, made.positions[0])
+    centre = view.centre(data)
+    for mark in ("goal", "wind", "cliff"):
+        across, up = view.project(data.geom(mark).xpos[None] - centre)
+        assert abs(across[0]) < 0.6 * view.size
+        assert abs(up[0]) < 0.5 * view.size
+    picture = FlatCanvas(made.model, view, 360, 300).draw(data, [])
+    for mark in ("wind", "cliff", "goal"):
+        colour = _colour(made.model, made.model.geom(mark).id)
+        assert (np.abs(picture.astype(int) - colour).max(-1) < 3).sum() > 100
+
+
 def test_the_shorter_film_waits_for_the_longer():
     game = make("Hopper", 1)
     long, short = (record(game, still(game), pushing(game, 1.0, 0.0), seed=0, steps=steps) for steps in (40, 10))
@@ -212,7 +231,9 @@ def test_where_no_opengl_works_the_drawing_is_flat(monkeypatch):
 GL = """
 import numpy as np
 from heatbath.envs.adversarial.rendering import film, opengl
-from tests.envs.adversarial.test_rendering import recorded
+from tests.envs.adversarial.games import make
+from tests.envs.adversarial.test_rendering import pushing, recorded
+from heatbath.envs.adversarial.rendering import record
 
 backend = opengl.available()
 if backend is None:
@@ -229,6 +250,14 @@ assert columns.mean() > 100, columns
 frame = film({"": recorded(push=(0.3, -1.0))}, backend=backend, width=200, height=200).frames[5, 22:].astype(int)
 red = (frame[..., 0] > 110) & (frame[..., 0] > 2 * frame[..., 1]) & (frame[..., 0] > 1.5 * frame[..., 2])
 assert np.ptp(np.flatnonzero(red.any(1))) > 60, "an arrow into the ground is hidden by it"
+
+game = make("WindCorridor", 1)
+made = record(game, lambda observation: np.array([[1.0, 0.0]]), pushing(game, 1.0), seed=0, steps=60)
+for frame in film({"": made}, backend=backend, width=200, height=200).frames[:-1, 22:].astype(int):
+    assert (frame.min(-1) > 245).mean() < 0.01, "blown out"
+    blue = (frame[..., 2] > 1.3 * frame[..., 0]) & (frame[..., 0] < 120)
+    assert blue.sum() > 20, "the puck is lost in the light"
+    assert (frame.max(-1) < 120).mean() > 0.02, "no cliff"
 """
 
 

@@ -149,8 +149,7 @@ def possible(space: Box, degrees: Array) -> Flags:
     units = _units(degrees)
     low, high = np.zeros((2, 2))
     low[: space.shape[0]], high[: space.shape[0]] = space.low[:2] != 0.0, space.high[:2] != 0.0
-    fits: Flags = np.where(units > 0.0, high, np.where(units < 0.0, low, 1.0)).all(1)
-    return fits
+    return np.asarray(np.where(units > 0.0, high, np.where(units < 0.0, low, 1.0)).all(1))
 
 
 def _units(degrees: Array) -> Array:

@@ -94,7 +94,8 @@ class View:
             highs.append((centres + radii).max(0))
         at, low, high = np.stack(places), np.min(lows, 0), np.max(highs, 0)
         # A puck on a table moves in x and y: it is looked at from above.
-        top = bool(np.ptp(at[..., 2], 0).max() < STILL and np.ptp(at[..., 1], 0).max() > STILL)
+        sideways = np.ptp(at[..., 1], 0).max() > STILL or _slides_along_y(model)
+        top = bool(np.ptp(at[..., 2], 0).max() < STILL and sideways)
         if top:  # a course and its goal belong to the picture
             marks = [data.geom_xpos[geom] for geom in solid if geom not in moving]
             low, high = np.min([low, *marks], 0), np.max([high, *marks], 0)
@@ -146,6 +147,12 @@ class View:
     def _arrow(self, centre: Array, along: Array) -> Arrow:
         into_the_ground = self.ground and not self.top and along[2] < 0.0 and (centre + along)[2] < self.floor
         return Arrow(centre - along, centre) if into_the_ground else Arrow(centre, centre + along)
+
+
+def _slides_along_y(model: mujoco.MjModel) -> bool:
+    """Whether something may, also in a recording in which it went straight on."""
+    slides = model.jnt_type == mujoco.mjtJoint.mjJNT_SLIDE
+    return bool((np.abs(model.jnt_axis[slides, 1]) > 0.5).any())
 
 
 def pose(data: mujoco.MjData, model: mujoco.MjModel, positions: Array) -> None:
