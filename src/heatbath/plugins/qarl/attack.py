@@ -55,11 +55,16 @@ class Attack:
     The protagonist does not change, but in the first `practice` steps, in which it learns while nothing pushes and
     the adversaries wait. Returns are undiscounted sums of the protagonist's rewards over an episode.
 
-    Metrics of an evaluation: `return_nominal`, under no force; `return_adversary`, `return_constant`,
+    Metrics of an evaluation: `return_nominal`, under moves of 0; `return_adversary`, `return_constant`,
     `return_bang_bang`, `return_random`, under what each has found; `return_worst`, the least of those four;
-    `fall_rate_nominal` and `fall_rate`, the part of episodes that end in a state without future, under no force and
-    under the worst; `return_grid` and `return_grid_worst`, means over masses and frictions, likewise; `failure_rate`,
+    `fall_rate_nominal` and `fall_rate`, the part of episodes that end in a state without future, under moves of 0
+    and under the worst; `return_grid` and `return_grid_worst`, means over masses and frictions, likewise; `failure_rate`,
     the part of episodes that ended because a simulation broke down.
+
+    Moves of 0 are no force. Where the adversary's moves are mixed into the player's actions, or taken in their place
+    (`--env gymnasium`), they disturb too: an action is drawn towards the middle of its range, or is 0 at times. There
+    `return_nominal` is the return against an adversary at rest, not that of the undisturbed environment, which the same
+    run with `--env.delta 0` measures.
     """
 
     def __init__(self, options: opt.Attack, setup: Setup) -> None:

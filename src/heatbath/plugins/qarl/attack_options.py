@@ -16,7 +16,8 @@ class Attack:
     plan: ClassVar[Plan] = Plan(steps=10)
 
     env: Pick = pick("envs", "hopper", problem="two-player", max_force=5.0)
-    """the game; `max_force` is the adversaries' limit in N"""
+    """the game; `max_force` is the adversaries' limit in N. Where actions are mixed or replaced (gymnasium's), an adversary
+    at rest, as in `return_nominal` and in `practice`, disturbs too; `delta` 0 is no disturbance"""
     horizon: int = 300
     """control steps of an episode, if the game's own limit does not end it before"""
     protagonist: Pick = pick("agents", "qarl.gait", problem="control")
