@@ -58,8 +58,8 @@ class Attack:
     Metrics of an evaluation: `return_nominal`, under moves of 0; `return_adversary`, `return_constant`,
     `return_bang_bang`, `return_random`, under what each has found; `return_worst`, the least of those four;
     `fall_rate_nominal` and `fall_rate`, the part of episodes that end in a state without future, under moves of 0
-    and under the worst; `return_grid` and `return_grid_worst`, means over masses and frictions, likewise; `failure_rate`,
-    the part of episodes that ended because a simulation broke down.
+    and under the worst; `return_grid` and `return_grid_worst`, means over masses and frictions, likewise;
+    `failure_rate`, the part of episodes that ended because a simulation broke down.
 
     Moves of 0 are no force. Where the adversary's moves are mixed into the player's actions, or taken in their place
     (`--env gymnasium`), they disturb too: an action is drawn towards the middle of its range, or is 0 at times. There

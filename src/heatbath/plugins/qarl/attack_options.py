@@ -16,14 +16,14 @@ class Attack:
     plan: ClassVar[Plan] = Plan(steps=10)
 
     env: Pick = pick("envs", "hopper", problem="two-player", max_force=5.0)
-    """the game; `max_force` is the adversaries' limit in N. Where actions are mixed or replaced (gymnasium's), an adversary
-    at rest, as in `return_nominal` and in `practice`, disturbs too; `delta` 0 is no disturbance"""
+    """the game; `max_force` is the adversaries' limit in N"""
     horizon: int = 300
     """control steps of an episode, if the game's own limit does not end it before"""
     protagonist: Pick = pick("agents", "qarl.gait", problem="control")
     """who is attacked; it learns in `practice` only"""
     practice: int = 0
-    """first steps of the run, in which the protagonist learns and nothing pushes"""
+    """first steps of the run, in which the protagonist learns and nothing pushes; where actions are mixed or replaced
+    (gymnasium), moves of 0 disturb, here as in `return_nominal`, and only a `delta` of 0 is no disturbance"""
     adversary: Pick = pick("agents", "qarl.cross-entropy", problem="control", episodes=1, bias=3.0)
     """who looks for the worst force"""
     constant: Pick = pick("agents", "qarl.constant", problem="control")

@@ -47,8 +47,8 @@ class MatrixGame:
         self.curriculum = setup.build("curriculum", options.curriculum, HEARD)
         if isinstance(self.curriculum, Force):
             raise ConfigError(
-                f"curriculum: `{options.curriculum.name}` gives limits on a force, and a matrix game has none, but needs "
-                "temperatures of the adversary; use `qarl.gamma`, the same law of temperatures"
+                f"curriculum: `{options.curriculum.name}` gives limits on a force, and a matrix game has none, "
+                "but needs temperatures of the adversary; use `qarl.gamma`, the same law of temperatures"
             )
         self.solver = setup.build("solver", options.solver)
         self.rows: list[dict[str, float]] = []
