@@ -144,7 +144,7 @@ class GLCanvas:
         mujoco.mjv_initGeom(geom, kind.value, np.zeros(3), np.zeros(3), np.zeros(9), RED)
         # MuJoCo draws arrows half as long as it is told.
         mujoco.mjv_connector(geom, kind.value, width, arrow.start, 2.0 * arrow.end - arrow.start)
-        geom.emission = 0.2
+        geom.emission = 0.4
         self.scene.ngeom += 1
 
     def close(self) -> None:
