@@ -82,19 +82,20 @@ def draw(course: Course, specification: mujoco.MjSpec) -> None:
     """
     low, high = course.windy
     length = course.goal - course.start
-    middle, half, deep = (low + high) / 2.0, (high - low) / 2.0, 0.4 * length
+    middle, half, deep = (low + high) / 2.0, (high - low) / 2.0, 0.6 * length
     box, disc = mujoco.mjtGeom.mjGEOM_BOX, mujoco.mjtGeom.mjGEOM_CYLINDER
     world, puck = specification.worldbody, specification.body("puck")
     lower, upper = _GROUND + 2.0 * _THIN, _GROUND + 4.0 * _THIN
     # Boxes by half their sides, discs by their radii.
     marks = [
-        ("wind", world, box, (middle, 0.0, lower), (half, length / 2.0, _THIN), (0.72, 0.82, 0.93)),
+        ("wind", world, box, (middle, 0.0, lower), (half, length, _THIN), (0.72, 0.82, 0.93)),
         ("cliff", world, box, (middle, course.cliff + deep, upper), (half, deep, _THIN), (0.3, 0.31, 0.35)),
         ("goal", world, disc, (course.goal, 0.0, upper), (0.04 * length, _THIN, 0.0), (0.35, 0.66, 0.42)),
         ("seen", puck, disc, (0.0, 0.0, 0.0), (0.02 * length, _THIN, 0.0), (0.25, 0.45, 0.7)),
     ]
     if 0.02 * length < puck.first_geom().size[0]:
         marks.pop()
+    specification.stat.extent = 1.6 * length  # of live pictures; marks reach out of them
     for name, body, kind, place, size, colour in marks:
         body.add_geom(
             name=name, type=kind, pos=place, size=size, rgba=(*colour, 1.0), material="matt",
