@@ -1,11 +1,15 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 pytest.importorskip("mujoco")
 pytest.importorskip("gymnasium")
 
+from gymnasium.spaces import Box
+
 from heatbath.core.errors import InvalidInput
-from heatbath.envs.adversarial.grid import force_grid, model_grid
+from heatbath.envs.adversarial.grid import force_grid, model_grid, possible
 from heatbath.envs.adversarial.task import Varied
 from tests.envs.adversarial.games import TASKS, make
 
@@ -94,8 +98,20 @@ def test_misfits_are_refused():
         model_grid(make("Hopper", 4), Varied(None, 1, 2), Varied(None, 1, 2), points=2)
     with pytest.raises(InvalidInput, match=r"must lie in \[0, 1\], got \[2\]"):
         force_grid(make("Hopper", 1), (2,), (0,))
-    with pytest.raises(InvalidInput, match=r"0 or 180 degrees, got \[90\]"):
-        force_grid(make("WindCorridor", 1), (1,), (90,))
+    with pytest.raises(InvalidInput, match=r"pushes at 0 degrees, got \[90.0, 180.0\]"):
+        force_grid(make("WindCorridor", 3), (1,), (0, 90, 180))
+    with pytest.raises(InvalidInput, match=r"pushes at 0 or 180 degrees, got \[90.0\]"):
+        force_grid(make("CartpoleBalance", 1, axes="x"), (1,), (90,))
+
+
+def test_directions_that_a_range_does_not_hold():
+    quarter = Box(0.0, 1.0, (3,))
+    assert possible(quarter, np.arange(0.0, 360.0, 45.0)).tolist() == [True] * 3 + [False] * 5
+    upper = Box(np.array([-1.0, 0.0]), np.array([1.0, 2.0]), dtype=np.float64)
+    assert possible(upper, np.array([0.0, 90.0, 180.0, 270.0, 360.0])).tolist() == [True, True, True, False, True]
+    assert possible(Box(1.0, 3.0, (1,)), np.array([0.0, 180.0])).all()  # laid out from bound to bound, see `onto`
+    with pytest.raises(InvalidInput, match=r"lie in \[0.0, 0.0\] to \[1.0, 1.0\] cannot push at \[180.0\] degrees"):
+        force_grid(SimpleNamespace(adversary_space=quarter, num_envs=2), (1,), (0, 180))
 
 
 def test_every_task_but_the_windy_ones_has_ranges_that_its_model_takes():

@@ -16,7 +16,7 @@ from PIL import Image, ImageColor
 
 from heatbath.core.errors import ConfigError, InvalidInput, MissingExtra
 from heatbath.envs.adversarial.rendering import Film, episode, film, opengl, record
-from heatbath.envs.adversarial.rendering.flat import RED, FlatCanvas
+from heatbath.envs.adversarial.rendering.flat import RED, FlatCanvas, _colour
 from heatbath.envs.adversarial.rendering.view import View, pose
 from tests.envs.adversarial.games import make
 
@@ -91,6 +91,27 @@ def test_the_arrow_starts_at_the_body_and_points_where_it_is_pushed(push, side):
     assert abs(columns.max() - max(start, end)) < 3
 
 
+def arrow_of(made, step=10):
+    view, data = View.of(made, 1.0), mujoco.MjData(made.model)
+    pose(data, made.model, made.positions[step])
+    (arrow,) = view.arrows(data, made.forces[step])
+    return arrow, data.xipos[made.model.body("foot").id], view.floor
+
+
+@pytest.mark.parametrize("push", [(0.0, -1.0), (1.0, -1.0), (-0.5, -0.9)])
+def test_a_push_into_the_ground_comes_from_above_and_ends_at_the_body(push):
+    arrow, foot, floor = arrow_of(recorded(push=push))
+    np.testing.assert_array_equal(arrow.end, foot)
+    assert arrow.start[2] > arrow.end[2] > floor
+    np.testing.assert_allclose(np.cross(arrow.end - arrow.start, (push[0], 0.0, push[1])), 0.0, atol=1e-12)
+
+
+def test_all_other_pushes_start_at_the_body():
+    for push in ((0.0, 1.0), (1.0, 0.0), (-1.0, 0.1)):
+        arrow, foot, _ = arrow_of(recorded(push=push))
+        np.testing.assert_array_equal(arrow.start, foot)
+
+
 def test_without_a_force_there_is_no_arrow():
     drawn = film({"": recorded(push=(0.0, 0.0))}, backend="flat")
     assert all(len(red(frame[30:])) == 0 for frame in drawn.frames)
@@ -119,6 +140,25 @@ def test_a_puck_is_looked_at_from_above():
     assert View.of(made, 1.0).top
     assert not View.of(recorded(), 1.0).top
     assert film({"": made}, backend="flat").frames.shape[1:] == (322, 360, 3)
+
+
+@pytest.mark.parametrize("name", ["WindCorridor", "WindNavigation"])
+def test_the_whole_course_of_a_puck_is_seen_however_far_it_came(name):
+    game = make(name, 1)
+    made = record(game, lambda observation: np.array([[1.0, 0.0]]), pushing(game, 0.0), seed=0, steps=5)
+    made.positions[:, 1] = 0.0  # straight on
+    view, data = View.of(made, 1.2), mujoco.MjData(made.model)
+    assert view.top
+    pose(data, made.model, made.positions[0])
+    centre = view.centre(data)
+    for mark in ("goal", "wind", "cliff"):
+        across, up = view.project(data.geom(mark).xpos[None] - centre)
+        assert abs(across[0]) < 0.6 * view.size
+        assert abs(up[0]) < 0.5 * view.size
+    picture = FlatCanvas(made.model, view, 360, 300).draw(data, [])
+    for mark in ("wind", "cliff", "goal"):
+        colour = _colour(made.model, made.model.geom(mark).id)
+        assert (np.abs(picture.astype(int) - colour).max(-1) < 3).sum() > 100
 
 
 def test_the_shorter_film_waits_for_the_longer():
@@ -191,7 +231,9 @@ def test_where_no_opengl_works_the_drawing_is_flat(monkeypatch):
 GL = """
 import numpy as np
 from heatbath.envs.adversarial.rendering import film, opengl
-from tests.envs.adversarial.test_rendering import recorded
+from tests.envs.adversarial.games import make
+from tests.envs.adversarial.test_rendering import pushing, recorded
+from heatbath.envs.adversarial.rendering import record
 
 backend = opengl.available()
 if backend is None:
@@ -204,6 +246,18 @@ assert vivid[:, :200].sum() == 0
 columns = np.flatnonzero(vivid[:, 200:].any(0))
 assert len(columns) > 30, columns  # an arrow, and to the right of the foot
 assert columns.mean() > 100, columns
+
+frame = film({"": recorded(push=(0.3, -1.0))}, backend=backend, width=200, height=200).frames[5, 22:].astype(int)
+red = (frame[..., 0] > 110) & (frame[..., 0] > 2 * frame[..., 1]) & (frame[..., 0] > 1.5 * frame[..., 2])
+assert np.ptp(np.flatnonzero(red.any(1))) > 60, "an arrow into the ground is hidden by it"
+
+game = make("WindCorridor", 1)
+made = record(game, lambda observation: np.array([[1.0, 0.0]]), pushing(game, 1.0), seed=0, steps=60)
+for frame in film({"": made}, backend=backend, width=200, height=200).frames[:-1, 22:].astype(int):
+    assert (frame.min(-1) > 245).mean() < 0.01, "blown out"
+    blue = (frame[..., 2] > 1.3 * frame[..., 0]) & (frame[..., 0] < 120)
+    assert blue.sum() > 20, "the puck is lost in the light"
+    assert (frame.max(-1) < 120).mean() > 0.02, "no cliff"
 """
 
 

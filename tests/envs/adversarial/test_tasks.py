@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -6,8 +7,11 @@ import pytest
 pytest.importorskip("mujoco")
 pytest.importorskip("gymnasium")
 
+from heatbath.envs.adversarial.model_files import ours
+from heatbath.envs.adversarial.mujoco_game import MujocoGame
 from heatbath.envs.adversarial.poles import nearness
-from tests.envs.adversarial.games import TASKS, make, moves
+from heatbath.envs.adversarial.wind import CORRIDOR, NAVIGATION, task
+from tests.envs.adversarial.games import TASKS, assert_same, make, moves
 
 UNIT = [name for name in TASKS if name.startswith(("Cartpole", "Pendulum", "Wind"))]
 
@@ -147,3 +151,30 @@ def test_bodies_and_axes_can_be_chosen():
     assert game.forces.labels == ("torso x", "torso ty", "leg x", "leg ty")
     assert game.adversary_space.shape == (4,)
     assert make("Ant", 1, bodies=("*",), axes="z").adversary_space.shape == (13,)
+
+
+@pytest.mark.parametrize("course", [CORRIDOR, NAVIGATION])
+def test_what_is_drawn_of_a_course_changes_no_bit_of_its_simulations(course):
+    drawn, bare = (MujocoGame(chosen, 4) for chosen in (task(course), replace(task(course), load=ours("puck.xml"))))
+    model = drawn.simulations.model
+    added = {model.geom(i).name for i in range(model.ngeom)} - {"ground", "puck"}
+    assert added == {"wind", "cliff", "goal"} | ({"seen"} if course is NAVIGATION else set())
+    assert not any(model.geom(name).contype.any() or model.geom(name).conaffinity.any() for name in added)
+    for field in (
+        "body_mass",
+        "body_inertia",
+        "body_ipos",
+        "body_iquat",
+        "body_invweight0",
+        "dof_invweight0",
+        "dof_M0",
+    ):
+        np.testing.assert_array_equal(
+            *(getattr(game.simulations.model, field) for game in (drawn, bare)), err_msg=field
+        )
+    rng = np.random.default_rng(0)
+    np.testing.assert_array_equal(drawn.reset(3), bare.reset(3))
+    for _ in range(300):
+        ours_, theirs = moves(drawn, rng)
+        ours_[:, 0] = 1.0
+        assert_same(drawn.step(ours_, theirs), bare.step(ours_, theirs))

@@ -12,6 +12,7 @@ pytest.importorskip("gymnasium")
 from gymnasium.spaces import Box
 
 import heatbath
+from heatbath.core.choices import Pick
 from heatbath.core.errors import ConfigError, InvalidInput, NotFinite
 from heatbath.core.hookspecs import Component
 from heatbath.plugins.qarl.episodes import Seat, onto, play
@@ -184,6 +185,15 @@ def test_an_attack_on_mujoco_has_its_metrics_and_figures(host, tmp_path, env, mo
     assert set(run.metrics) == expected
     drawn = {"forces", "directions", "search", "episode"} | ({"robustness"} if env != "wind-corridor" else set())
     assert set(run.figures) == drawn
+
+
+@pytest.mark.parametrize(("env", "expected"), [("wind-corridor", [0]), ("inverted-pendulum", [0, 90, 180, 270])])
+def test_only_directions_that_the_adversary_has_are_tried(host, env, expected):
+    options = {name: value for name, value in SMALL.items() if name != "steps"}
+    players = {"env": Pick("envs", env, {}, "two-player"), "protagonist": Pick("agents", "qarl.random", {}, "control")}
+    made = build(host, "experiments", "qarl.attack", **players, **options)
+    assert made.forces.columns.values.tolist() == expected
+    assert made.forces.game.num_envs == 4 * len(expected)
 
 
 def test_everybodys_agent_plays_either_side(host, tmp_path, monkeypatch):

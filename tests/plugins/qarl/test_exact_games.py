@@ -188,6 +188,25 @@ def test_what_is_asked_wrongly_is_one_line(host, tmp_path, words, message):
     assert answer.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("qarl.lq --dearest 0.01", "`dearest` = 0.01 is below 0.10539"),
+        (
+            "qarl.matrix-game --curriculum qarl.force",
+            "`qarl.force` gives limits on a force, and a matrix game has none",
+        ),
+        ("qarl.matrix-game --curriculum qarl.force", "use `qarl.gamma`"),
+    ],
+)
+def test_what_no_game_can_be_made_of_is_one_line_and_leaves_no_run(host, tmp_path, words, message):
+    answer = invoke(f"run {words}", host, cwd=tmp_path)
+    assert answer.exit_code != 0
+    assert message in answer.stderr
+    assert answer.stderr.count("\n") == 1
+    assert not list(tmp_path.glob("runs/*/*"))
+
+
 def test_a_price_without_a_value_is_refused_with_the_least_one(host, tmp_path):
     answer = invoke("run qarl.lq --rho 0.1 --name cheap", host, cwd=tmp_path)
     assert answer.exit_code != 0

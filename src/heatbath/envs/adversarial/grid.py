@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from gymnasium.spaces import Box
 
 from heatbath.core.errors import InvalidInput
-from heatbath.envs.adversarial.game import Array, BatchGame
+from heatbath.envs.adversarial.game import Array, BatchGame, Flags
 from heatbath.envs.adversarial.mujoco_game import MujocoGame
 from heatbath.envs.adversarial.task import Varied
 
@@ -108,24 +109,54 @@ def force_grid(game: BatchGame, fractions: Sequence[float], directions: Sequence
     Args:
         game: of len(fractions) x len(directions) simulations, or a multiple of that.
         fractions: of the largest force, in [0, 1].
-        directions: degrees from the first axis towards the second. A game of one move has 0 and 180 only.
+        directions: degrees from the first axis towards the second; those that the adversary has, see `possible`.
 
     Raises:
-        InvalidInput: for a game of another size, or fractions out of range.
+        InvalidInput: for a game of another size, or fractions or directions out of range.
     """
     strengths, degrees = np.asarray(fractions, np.float64), np.asarray(directions, np.float64)
     if not ((strengths >= 0) & (strengths <= 1)).all():
         raise InvalidInput(f"fractions of the largest force must lie in [0, 1], got {list(fractions)}")
     (size,) = game.adversary_space.shape
-    if size == 1 and not np.isin(degrees % 360, (0, 180)).all():
-        raise InvalidInput(f"an adversary of one move pushes at 0 or 180 degrees, got {list(directions)}")
+    if not (fits := possible(game.adversary_space, degrees)).all():
+        held = degrees[~fits].tolist()
+        if size == 1:
+            both = possible(game.adversary_space, np.array([0.0, 180.0]))
+            has = " or ".join(name for name, there in zip(("0", "180"), both, strict=True) if there)
+            raise InvalidInput(f"an adversary of one move with this range pushes at {has} degrees, got {held}")
+        low, high = game.adversary_space.low[:2].tolist(), game.adversary_space.high[:2].tolist()
+        raise InvalidInput(f"an adversary whose moves lie in {low} to {high} cannot push at {held} degrees")
     episodes = _episodes(game, len(strengths) * len(degrees))
-    angles = np.radians(degrees)
-    plane = strengths[:, None, None] * np.stack((np.cos(angles), np.sin(angles)), axis=-1)
+    plane = strengths[:, None, None] * _units(degrees)
     pushes = np.zeros((game.num_envs, size))
     pushes[:, :2] = np.repeat(plane.reshape(-1, 2), episodes, axis=0)[:, :size]
     rows = Axis("strength (of the largest force)", strengths)
     return Grid(game, rows, Axis("direction (degrees)", degrees), episodes, pushes)
+
+
+def possible(space: Box, degrees: Array) -> Flags:
+    """Whether an adversary has a push in each of these directions, shape `(directions,)`.
+
+    One whose range begins or ends at rest has none towards that side, and one of a single move has two at most.
+
+    Args:
+        space: its moves.
+        degrees: from the first axis towards the second, shape `(directions,)`.
+
+    >>> possible(Box(0.0, 1.0, (1,)), np.array([0.0, 90.0, 180.0])).tolist()
+    [True, False, False]
+    """
+    units = _units(degrees)
+    low, high = np.zeros((2, 2))
+    low[: space.shape[0]], high[: space.shape[0]] = space.low[:2] != 0.0, space.high[:2] != 0.0
+    return np.asarray(np.where(units > 0.0, high, np.where(units < 0.0, low, 1.0)).all(1))
+
+
+def _units(degrees: Array) -> Array:
+    """Directions as vectors of length 1, shape `(directions, 2)`; the axes themselves without rounding."""
+    angles = np.radians(degrees)
+    units = np.stack((np.cos(angles), np.sin(angles)), axis=-1)
+    return np.where(np.abs(units) < 1e-9, 0.0, units)
 
 
 def _episodes(game: BatchGame, cells: int) -> int:

@@ -13,9 +13,13 @@ _OURS = Path(__file__).parent / "assets"
 _GYMNASIUM = Path(gymnasium.__file__).parent / "envs" / "mujoco" / "assets"
 
 
-def ours(name: str) -> Callable[[], mujoco.MjModel]:
-    """What loads a model of this package."""
-    return partial(load, _OURS / name)
+Scenery = Callable[[mujoco.MjSpec], None]
+"""What adds to a specification, before it becomes a model."""
+
+
+def ours(name: str, scenery: Scenery | None = None) -> Callable[[], mujoco.MjModel]:
+    """What loads a model of this package, with what is drawn around it."""
+    return partial(load, _OURS / name, scenery)
 
 
 def gymnasium_file(name: str) -> Callable[[], mujoco.MjModel]:
@@ -23,7 +27,7 @@ def gymnasium_file(name: str) -> Callable[[], mujoco.MjModel]:
     return partial(load, _GYMNASIUM / name)
 
 
-def load(path: Path) -> mujoco.MjModel:
+def load(path: Path, scenery: Scenery | None = None) -> mujoco.MjModel:
     """A model from its file, to the last bit what `MjModel.from_xml_path` makes of it.
 
     Files may ask for a total mass in the compiler's attribute `settotalmass`, as gymnasium's half_cheetah.xml does;
@@ -32,6 +36,8 @@ def load(path: Path) -> mujoco.MjModel:
     specification = mujoco.MjSpec.from_file(str(path))
     total = specification.compiler.settotalmass
     specification.compiler.settotalmass = -1
+    if scenery is not None:
+        scenery(specification)
     model = specification.compile()
     if total > 0:
         mujoco.mj_setTotalmass(model, total)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import mujoco
 import numpy as np
 
 from heatbath.envs.adversarial.forces import ForceField, Zone
@@ -18,6 +19,9 @@ from heatbath.envs.adversarial.game import Array, Flags
 from heatbath.envs.adversarial.model_files import ours
 from heatbath.envs.adversarial.starts import around
 from heatbath.envs.adversarial.task import Step, Task, positions_and_velocities
+
+_GROUND, _THIN = -0.05, 0.001
+"""Height of the ground in the model, and half that of the marks on it, m."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +65,7 @@ def task(course: Course) -> Task:
 
     return Task(
         name=course.name,
-        load=ours("puck.xml"),
+        load=ours("puck.xml", lambda specification: draw(course, specification)),
         frame_skip=5,
         field=ForceField(("puck",), "y", course.force, Zone("x", (course.windy,)), one_sided=True),
         horizon=course.horizon,
@@ -69,3 +73,31 @@ def task(course: Course) -> Task:
         observe=positions_and_velocities(),
         judge=judge,
     )
+
+
+def draw(course: Course, specification: mujoco.MjSpec) -> None:
+    """Add the windy stretch, the cliff and the goal to the picture, and on a long way a disc by which the puck is seen.
+
+    Nothing of it has mass or touches anything: simulations stay the same to the last bit.
+    """
+    low, high = course.windy
+    length = course.goal - course.start
+    middle, half, deep = (low + high) / 2.0, (high - low) / 2.0, 0.6 * length
+    box, disc = mujoco.mjtGeom.mjGEOM_BOX, mujoco.mjtGeom.mjGEOM_CYLINDER
+    world, puck = specification.worldbody, specification.body("puck")
+    lower, upper = _GROUND + 2.0 * _THIN, _GROUND + 4.0 * _THIN
+    # Boxes by half their sides, discs by their radii.
+    marks = [
+        ("wind", world, box, (middle, 0.0, lower), (half, length, _THIN), (0.72, 0.82, 0.93)),
+        ("cliff", world, box, (middle, course.cliff + deep, upper), (half, deep, _THIN), (0.3, 0.31, 0.35)),
+        ("goal", world, disc, (course.goal, 0.0, upper), (0.04 * length, _THIN, 0.0), (0.35, 0.66, 0.42)),
+        ("seen", puck, disc, (0.0, 0.0, 0.0), (0.02 * length, _THIN, 0.0), (0.25, 0.45, 0.7)),
+    ]
+    if 0.02 * length < puck.first_geom().size[0]:
+        marks.pop()
+    specification.stat.extent = 1.6 * length  # of live pictures; marks reach out of them
+    for name, body, kind, place, size, colour in marks:
+        body.add_geom(
+            name=name, type=kind, pos=place, size=size, rgba=(*colour, 1.0), material="matt",
+            mass=0.0, contype=0, conaffinity=0,
+        )  # fmt: skip

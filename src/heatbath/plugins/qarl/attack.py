@@ -14,7 +14,7 @@ from heatbath.core.build import Setup
 from heatbath.core.choices import Pick
 from heatbath.core.contracts import Agent, Clock, Phase, Transition
 from heatbath.envs.adversarial.game import Array, BatchGame
-from heatbath.envs.adversarial.grid import Grid, force_grid, model_grid
+from heatbath.envs.adversarial.grid import Grid, force_grid, model_grid, possible
 from heatbath.envs.adversarial.mujoco_game import MujocoGame
 from heatbath.plugins.qarl import agent_options
 from heatbath.plugins.qarl import attack_options as opt
@@ -55,11 +55,16 @@ class Attack:
     The protagonist does not change, but in the first `practice` steps, in which it learns while nothing pushes and
     the adversaries wait. Returns are undiscounted sums of the protagonist's rewards over an episode.
 
-    Metrics of an evaluation: `return_nominal`, under no force; `return_adversary`, `return_constant`,
+    Metrics of an evaluation: `return_nominal`, under moves of 0; `return_adversary`, `return_constant`,
     `return_bang_bang`, `return_random`, under what each has found; `return_worst`, the least of those four;
-    `fall_rate_nominal` and `fall_rate`, the part of episodes that end in a state without future, under no force and
-    under the worst; `return_grid` and `return_grid_worst`, means over masses and frictions, likewise; `failure_rate`,
-    the part of episodes that ended because a simulation broke down.
+    `fall_rate_nominal` and `fall_rate`, the part of episodes that end in a state without future, under moves of 0
+    and under the worst; `return_grid` and `return_grid_worst`, means over masses and frictions, likewise;
+    `failure_rate`, the part of episodes that ended because a simulation broke down.
+
+    Moves of 0 are no force. Where the adversary's moves are mixed into the player's actions, or taken in their place
+    (`--env gymnasium`), they disturb too: an action is drawn towards the middle of its range, or is 0 at times. There
+    `return_nominal` is the return against an adversary at rest, not that of the undisturbed environment, which the same
+    run with `--env.delta 0` measures.
     """
 
     def __init__(self, options: opt.Attack, setup: Setup) -> None:
@@ -70,6 +75,7 @@ class Attack:
         degrees = np.linspace(0.0, 360.0, options.directions, endpoint=False)
         if self.game.adversary_space.shape[0] == 1:
             degrees = np.array([0.0, 180.0])
+        degrees = degrees[possible(self.game.adversary_space, degrees)]
         self.forces = force_grid(self._game("env.forces", len(STRENGTHS) * len(degrees)), STRENGTHS, degrees.tolist())
         self.models = self._models()
         self.protagonist = self._agent("protagonist", self.game.protagonist_space.shape[0])

@@ -78,17 +78,20 @@ def directions(grid: Grid, returns: Array, nominal: float) -> Figure:
     """
     strengths, degrees = grid.rows.values, grid.columns.values
     shades = [(*(1.0 - (1.0 - np.array(_rgb(RED))) * share),) for share in np.linspace(0.3, 1.0, len(strengths))]
-    if len(degrees) == 2:
-        return _line(strengths, returns, nominal)
+    if set(degrees) <= {0.0, 180.0}:
+        return _line(grid, returns, nominal)
     figure = Figure(figsize=(5.6, 5.4), layout="constrained")
     axes = figure.add_subplot(projection="polar")
     assert isinstance(axes, PolarAxes)
-    angles = np.radians(np.append(degrees, degrees[0] + 360.0))
+    # All the way round where there are forces from everywhere, and no further than they go where there are not.
+    whole = len(degrees) > 2 and bool(np.isclose(degrees[-1] + degrees[1] - degrees[0], degrees[0] + 360.0))
+    places = np.append(np.arange(len(degrees)), 0) if whole else np.arange(len(degrees))
+    angles = np.radians(degrees[places])
     everywhere = np.linspace(0.0, 2.0 * np.pi, 181)
     axes.plot(everywhere, np.full(181, nominal), color=GREY, linestyle="--", linewidth=1.2, label="no force")
     for strength, row, shade in zip(strengths, returns, shades, strict=True):
-        axes.plot(angles, np.append(row, row[0]), "o-", color=shade, markersize=3.5, label=f"{strength:g} of the force")
-    axes.set_rlim(min(0.0, float(returns.min())), 1.05 * max(nominal, float(returns.max())))
+        axes.plot(angles, row[places], "o-", color=shade, markersize=3.5, label=f"{strength:g} of the force")
+    axes.set_rlim(*radial_limits(np.append(returns, nominal)))
     axes.set_rlabel_position(100.0)
     axes.grid(color="#e3e7ec")
     axes.tick_params(labelsize="small")
@@ -97,12 +100,25 @@ def directions(grid: Grid, returns: Array, nominal: float) -> Figure:
     return figure
 
 
-def _line(strengths: Array, returns: Array, nominal: float) -> Figure:
-    """The same for a force that has two directions."""
+def radial_limits(returns: Array) -> tuple[float, float]:
+    """From below the least to above the largest, with a margin; from 0 where none is negative.
+
+    >>> radial_limits(np.array([10.0, 90.0])), radial_limits(np.array([-40.0, -20.0]))
+    ((0.0, 99.0), (-42.0, -18.0))
+    """
+    low, high = min(float(returns.min()), 0.0), float(returns.max())
+    margin = 0.1 * (high - low) or 1.0
+    return (low - margin if low < 0.0 else 0.0), high + margin
+
+
+def _line(grid: Grid, returns: Array, nominal: float) -> Figure:
+    """The same for forces along one line, towards both its ends or one."""
     figure = Figure(figsize=(5.5, 3.8), layout="constrained")
     axes = figure.subplots()
-    force = np.concatenate((-strengths[::-1], [0.0], strengths))
-    axes.plot(force, np.concatenate((returns[::-1, 1], [nominal], returns[:, 0])), "o-", color=RED)
+    strengths, signs = grid.rows.values, np.where(grid.columns.values == 180.0, -1.0, 1.0)
+    force, values = np.append(np.outer(strengths, signs), 0.0), np.append(returns, nominal)
+    order = np.argsort(force)
+    axes.plot(force[order], values[order], "o-", color=RED)
     axes.set(xlabel="constant force, parts of the largest", ylabel="return")
     axes.spines[["top", "right"]].set_visible(False)
     return figure

@@ -22,7 +22,8 @@ class Attack:
     protagonist: Pick = pick("agents", "qarl.gait", problem="control")
     """who is attacked; it learns in `practice` only"""
     practice: int = 0
-    """first steps of the run, in which the protagonist learns and nothing pushes"""
+    """first steps of the run, in which the protagonist learns and nothing pushes; where actions are mixed or replaced
+    (gymnasium), moves of 0 disturb, here as in `return_nominal`, and only a `delta` of 0 is no disturbance"""
     adversary: Pick = pick("agents", "qarl.cross-entropy", problem="control", episodes=1, bias=3.0)
     """who looks for the worst force"""
     constant: Pick = pick("agents", "qarl.constant", problem="control")
@@ -38,7 +39,7 @@ class Attack:
     episodes: int = 20
     """of an evaluation, under each kind of force"""
     directions: int = 16
-    """of constant forces in an evaluation, evenly spaced"""
+    """of constant forces in an evaluation, evenly spaced; those that the adversary does not have are left out"""
     points: int = 11
     """masses, and frictions, in an evaluation"""
 

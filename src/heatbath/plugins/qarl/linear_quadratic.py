@@ -11,6 +11,7 @@ from torch import Generator, Tensor
 
 from heatbath.core.build import Setup
 from heatbath.core.contracts import Clock
+from heatbath.core.errors import InvalidInput
 from heatbath.plugins.qarl import options as opt
 from heatbath.solvers.games import LinearQuadraticGame
 
@@ -31,6 +32,9 @@ class LinearQuadratic:
     Metrics of an evaluation, of the robust gain at the price rho: `cost_nominal` without disturbance, `cost_worst`
     under the worst, `bounded` (1 or 0), `least_price`, down to which the worst cost is bounded, `value` of the start
     with entropies, and `spread_control`, `spread_disturbance`, standard deviations of the equilibrium's actions.
+
+    Raises:
+        InvalidInput: for a price `rho` at which the game has no value, or a `dearest` below the cheapest.
     """
 
     def __init__(self, options: opt.LinearQuadratic, setup: Setup) -> None:
@@ -38,6 +42,11 @@ class LinearQuadratic:
         self.game = plant(options, options.rho)
         self.gains = {"lqr": self.game.regulator(), "robust": self.game.feedback[0]}
         self.cheapest = self.game.least_price() * JUST_ABOVE
+        if options.dearest < self.cheapest:
+            raise InvalidInput(
+                f"`dearest` = {options.dearest:g} is below {self.cheapest:.6g}, the price at which the run ends, just "
+                "above the least at which the game has a value"
+            )
         self.rows: list[dict[str, float]] = []
 
     def price(self, clock: Clock) -> float:

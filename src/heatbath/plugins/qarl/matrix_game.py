@@ -12,6 +12,7 @@ from torch import Generator, Tensor
 
 from heatbath.core.build import Setup
 from heatbath.core.contracts import Clock
+from heatbath.core.errors import ConfigError
 from heatbath.plugins.qarl import options as opt
 from heatbath.plugins.qarl.curricula import HEARD, Force, Gamma
 from heatbath.solvers.games import Equilibrium, entropy, equilibria, exploitability, nash, responses
@@ -32,6 +33,9 @@ class MatrixGame:
     `nash_gap` (|value - Nash value|), `return_worst` (what the protagonist's strategy earns at least),
     `entropy_protagonist`, `entropy_adversary` in nats and `residual`; of a step also `return_mean`, over its draws.
 
+    Raises:
+        ConfigError: for a curriculum of forces.
+
     Reference:
         Reddi, Toelle, Peters, Chalvatzaki, D'Eramo, ICLR 2024, for the game and the curriculum.
     """
@@ -41,6 +45,11 @@ class MatrixGame:
         self.payoff = self._payoff()
         self.nash = nash(self.payoff)
         self.curriculum = setup.build("curriculum", options.curriculum, HEARD)
+        if isinstance(self.curriculum, Force):
+            raise ConfigError(
+                f"curriculum: `{options.curriculum.name}` gives limits on a force, and a matrix game has none, "
+                "but needs temperatures of the adversary; use `qarl.gamma`, the same law of temperatures"
+            )
         self.solver = setup.build("solver", options.solver)
         self.rows: list[dict[str, float]] = []
         self.drawn: list[list[float]] = []
@@ -65,7 +74,7 @@ class MatrixGame:
         drawn = self.curriculum.sample(clock, self.options.pairs, self.generator).double().cpu()
         returns = self.solved(drawn.numpy()).value
         row["return_mean"] = float(returns.mean())
-        if isinstance(self.curriculum, Gamma) and not isinstance(self.curriculum, Force):
+        if isinstance(self.curriculum, Gamma):
             row["shape"] = self.curriculum.shape
         self.rows.append(row)
         self.drawn.append(drawn.tolist())

@@ -176,5 +176,8 @@ def _captioned(
     numbers = f"step {step:3d}   {force:4.1f} N   return {so_far:5.0f}"
     pen.text((width - 6, line), numbers, fill=INK, font=font, anchor="rm")
     if fell:
-        pen.text((width // 2, CAPTION + 12), "the episode ended here", fill=RED, font=font, anchor="mm")
+        words, place = "the episode ended here", (width // 2, CAPTION + height - 14)
+        left, top, right, bottom = pen.textbbox(place, words, font=font, anchor="mm")
+        pen.rounded_rectangle((left - 6, top - 4, right + 6, bottom + 4), 6, fill="white")
+        pen.text(place, words, fill=RED, font=font, anchor="mm")
     return np.asarray(image)

@@ -115,15 +115,26 @@ class GLCanvas:
         self.camera.lookat[:] = self.view.centre(data)
         everything = mujoco.mjtCatBit.mjCAT_ALL.value
         mujoco.mjv_updateScene(self.model, data, self.options, None, self.camera, everything, self.scene)
-        for arrow in arrows:
-            self._add(arrow)
+        pixels, depth = self._rendered()
+        if not self.sky:
+            pixels[depth >= 1.0] = ImageColor.getrgb(SKY)  # it would be black, as dark as what is in the shade
+        if arrows:  # in a scene of their own, laid over the picture: bodies and ground would hide parts of them
+            self.scene.ngeom, sky = 0, self.scene.flags[mujoco.mjtRndFlag.mjRND_SKYBOX.value]
+            for arrow in arrows:
+                self._add(arrow)
+            self.scene.flags[mujoco.mjtRndFlag.mjRND_SKYBOX.value] = 0
+            above, nearness = self._rendered()
+            self.scene.flags[mujoco.mjtRndFlag.mjRND_SKYBOX.value] = sky
+            pixels = np.where(nearness[..., None] < 1.0, above, pixels)
+        return pixels[::-1]
+
+    def _rendered(self) -> tuple[Pixels, NDArray[np.float32]]:
+        """Colours and depths of the scene, rows from below."""
         mujoco.mjr_render(self.rect, self.scene, self.device)
         pixels = np.empty((self.rect.height, self.rect.width, 3), np.uint8)
         depth = np.empty(pixels.shape[:2], np.float32)
         mujoco.mjr_readPixels(pixels, depth, self.rect, self.device)
-        if not self.sky:
-            pixels[depth >= 1.0] = ImageColor.getrgb(SKY)  # it would be black, as dark as what is in the shade
-        return pixels[::-1]
+        return pixels, depth
 
     def _add(self, arrow: Arrow) -> None:
         if self.scene.ngeom >= self.scene.maxgeom:
@@ -133,7 +144,7 @@ class GLCanvas:
         mujoco.mjv_initGeom(geom, kind.value, np.zeros(3), np.zeros(3), np.zeros(9), RED)
         # MuJoCo draws arrows half as long as it is told.
         mujoco.mjv_connector(geom, kind.value, width, arrow.start, 2.0 * arrow.end - arrow.start)
-        geom.emission = 0.2
+        geom.emission = 0.4
         self.scene.ngeom += 1
 
     def close(self) -> None:

@@ -12,6 +12,8 @@ from heatbath.envs.adversarial.rendering.recording import Recording
 
 ARROW = 0.45
 """Length of the longest arrow, in parts of the scene's height."""
+FROM_ABOVE = 0.25
+"""The same from above, where a body may be near to any edge."""
 STILL = 1e-9
 FAR = 1.5
 """How much larger than the moving bodies a scene may be before the camera goes along with them."""
@@ -22,7 +24,11 @@ MARKS = 4.0
 
 @dataclass(frozen=True, slots=True)
 class Arrow:
-    """A push: from `start`, the body's centre of mass, to `end`, both in the world, shape `(3,)`."""
+    """A push: from `start` to `end`, both in the world, shape `(3,)`.
+
+    It starts at the body's centre of mass; where it would go into the ground, it comes from the other side and ends
+    there.
+    """
 
     start: Array
     end: Array
@@ -39,6 +45,7 @@ class View:
         moving: geoms that the camera follows.
         follows: whether it does; a scene that fits into the picture stands still.
         floor: height of the ground, in m.
+        ground: whether there is one; else `floor` is where the lowest body goes.
         mark: distance between marks on the ground, in m.
         force_scale: m of arrow for one N.
     """
@@ -49,6 +56,7 @@ class View:
     moving: tuple[int, ...]
     follows: bool
     floor: float
+    ground: bool
     mark: float
     force_scale: float
 
@@ -86,7 +94,11 @@ class View:
             highs.append((centres + radii).max(0))
         at, low, high = np.stack(places), np.min(lows, 0), np.max(highs, 0)
         # A puck on a table moves in x and y: it is looked at from above.
-        top = bool(np.ptp(at[..., 2], 0).max() < STILL and np.ptp(at[..., 1], 0).max() > STILL)
+        sideways = np.ptp(at[..., 1], 0).max() > STILL or _slides_along_y(model)
+        top = bool(np.ptp(at[..., 2], 0).max() < STILL and sideways)
+        if top:  # a course and its goal belong to the picture
+            marks = [data.geom_xpos[geom] for geom in solid if geom not in moving]
+            low, high = np.min([low, *marks], 0), np.max([high, *marks], 0)
         vertical = 1 if top else 2
         alone = float(high[vertical] - low[vertical])
         near = max(alone, float(np.max(np.array(highs) - np.array(lows), 0)[0]) / aspect)
@@ -102,8 +114,9 @@ class View:
             moving,
             follows,
             min(floors, default=float(low[2])),
+            bool(floors),
             _round_length(size / MARKS),
-            ARROW * size / strongest if strongest > 0.0 else 0.0,
+            (FROM_ABOVE if top else ARROW) * size / strongest if strongest > 0.0 else 0.0,
         )
 
     def centre(self, data: mujoco.MjData) -> Array:
@@ -129,7 +142,17 @@ class View:
     def arrows(self, data: mujoco.MjData, forces: Array) -> list[Arrow]:
         """Of all bodies that are pushed; `forces` in N, shape `(nbody, 3)`."""
         pushed = np.flatnonzero(np.linalg.norm(forces, axis=1) > 0.0)
-        return [Arrow(data.xipos[body].copy(), data.xipos[body] + self.force_scale * forces[body]) for body in pushed]
+        return [self._arrow(data.xipos[body].copy(), self.force_scale * forces[body]) for body in pushed]
+
+    def _arrow(self, centre: Array, along: Array) -> Arrow:
+        into_the_ground = self.ground and not self.top and along[2] < 0.0 and (centre + along)[2] < self.floor
+        return Arrow(centre - along, centre) if into_the_ground else Arrow(centre, centre + along)
+
+
+def _slides_along_y(model: mujoco.MjModel) -> bool:
+    """Whether something may, also in a recording in which it went straight on."""
+    slides = model.jnt_type == mujoco.mjtJoint.mjJNT_SLIDE
+    return bool((np.abs(model.jnt_axis[slides, 1]) > 0.5).any())
 
 
 def pose(data: mujoco.MjData, model: mujoco.MjModel, positions: Array) -> None:
