@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import math
 from pathlib import Path
@@ -20,22 +19,6 @@ from heatbath.testing import check_experiment, check_plugin, invoke
 
 SPIRAL = {"points": 60, "duration": 6.0, "window": 5, "batch": 4, "batches_per_epoch": 2, "steps": 4}
 DIGITS = {"batch": 64, "steps": 2, "solver": {"rtol": 1e-4, "atol": 1e-4}}
-EXAMPLE = Path(__file__).parents[3] / "examples/heatbath-acme/src"
-
-
-@pytest.fixture
-def acme(host: Host, monkeypatch: pytest.MonkeyPatch) -> Host:
-    """With the example's plugin, installed or not."""
-    if any(row.name == "acme" for row in host.plugins):
-        return host
-    try:
-        return host.load("acme")
-    except heatbath.core.errors.HeatbathError:
-        if not EXAMPLE.is_dir():
-            pytest.skip("the example is not part of an installed package")
-        monkeypatch.syspath_prepend(EXAMPLE)
-        host.add(importlib.import_module("heatbath_acme"), "acme", "heatbath-acme", "0.1.0")
-        return host
 
 
 def run(host: Host, name: str, folder: Path, **options: Any) -> Run:

@@ -196,12 +196,9 @@ def test_only_directions_that_the_adversary_has_are_tried(host, env, expected):
     assert made.forces.game.num_envs == 4 * len(expected)
 
 
-def test_everybodys_agent_plays_either_side(host, tmp_path, monkeypatch):
+def test_everybodys_agent_plays_either_side(acme, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    host.load("acme")
-    if "acme/climber" not in host.names("agents"):
-        pytest.skip("heatbath-acme is not installed")
-    run = attack(host, tmp_path, protagonist="acme/climber", adversary="acme/climber", practice=2, steps=4)
+    run = attack(acme, tmp_path, protagonist="acme/climber", adversary="acme/climber", practice=2, steps=4)
     row = run.history()[0]
     assert row["protagonist/return"] == pytest.approx(row["return_none"] / 15, rel=0.5)
     assert "adversary/best_return" in run.history()[-1]
