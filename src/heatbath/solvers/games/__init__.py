@@ -13,8 +13,9 @@ Public names are imported when first asked for, so that a plugin's entry module 
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from heatbath.core.lazy import lazily
 
 if TYPE_CHECKING:
     from heatbath.solvers.games.equilibrium import equilibrium_path, nash, quantal_response
@@ -72,12 +73,4 @@ __all__ = [
     "responses",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = lazily(__name__, _HOMES)

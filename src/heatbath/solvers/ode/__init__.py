@@ -9,20 +9,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from heatbath.core.lazy import lazily
 
-_LAZY = {
-    "solve": "heatbath.solvers.ode.standalone",
-    "ExplicitRungeKutta": "heatbath.solvers.ode.explicit",
-    "RK4": "heatbath.solvers.ode.rk4",
-    "Adaptive": "heatbath.solvers.ode.options",
+_HOMES = {
+    "solve": "standalone",
+    "ExplicitRungeKutta": "explicit",
+    "RK4": "rk4",
+    "Adaptive": "options",
 }
 __all__ = ["RK4", "Adaptive", "ExplicitRungeKutta", "solve"]
 
-
-def __getattr__(name: str) -> Any:
-    if name in _LAZY:
-        from importlib import import_module
-
-        return getattr(import_module(_LAZY[name]), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__, __dir__ = lazily(__name__, _HOMES)

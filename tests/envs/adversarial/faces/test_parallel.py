@@ -38,8 +38,11 @@ class TestParallel:
         conversions = pytest.importorskip("pettingzoo.utils.conversions")
         turns = conversions.parallel_to_aec(to_parallel_env(Drift()))
         turns.reset(seed=0)
-        for agent in itertools.islice(turns.agent_iter(), 6):
+        asked = []
+        for agent in itertools.islice(turns.agent_iter(), 4):
+            asked.append(agent)
             turns.step(turns.action_space(agent).sample())
+        assert asked == ["protagonist", "adversary"] * 2
 
     def test_what_does_not_fit_is_refused(self) -> None:
         with pytest.raises(InvalidInput, match="Dict of 'protagonist' and 'adversary'"):
